@@ -1,0 +1,160 @@
+"""Making tensors, with PyTorch's signatures and defaults: Python floats become float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import sync
+from .errors import DTypeError, OperandError
+from .modes import state
+from .tensor import Tensor, _tensor
+from .values import Shape
+
+DEFAULT_DTYPE = np.dtype("float32")
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with a copy of ``data``: numbers, nested lists, an ndarray or a Tensor.
+
+    Python floats become float32 and ints int64; NumPy arrays keep their dtype. Raises
+    ``DTypeError`` for what no numeric array can hold, and for ``requires_grad`` of an int dtype.
+
+    >>> tensor([[1.0, 2.0], [3.0, 4.0]])
+    tensor([[1., 2.],
+            [3., 4.]])
+    >>> tensor(12.)
+    tensor(12.)
+    >>> tensor(np.arange(3)).dtype
+    dtype('int64')
+    """
+    if isinstance(data, Tensor):
+        data = data._data
+    try:
+        array = np.array(data, dtype=dtype)
+    except ValueError as error:
+        raise DTypeError(f"tensor: the data is no numeric array: {error}") from error
+    if array.dtype.kind not in "biufc":
+        raise DTypeError(f"tensor: cannot hold {array.dtype} data, only numbers and booleans")
+    if dtype is None and array.dtype == np.float64 and not isinstance(data, np.ndarray | np.generic):
+        array = array.astype(DEFAULT_DTYPE)
+    return _tensor(array, None).requires_grad_(requires_grad)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor that shares the memory of ``array``: writes to either show in both.
+
+    >>> shared = np.zeros(2)
+    >>> _ = from_numpy(shared).add_(1)
+    >>> shared
+    array([1., 1.])
+    """
+    if not isinstance(array, np.ndarray):
+        raise OperandError(f"from_numpy: expected an ndarray, got {type(array).__name__}")
+    if array.dtype.kind not in "biufc":
+        raise DTypeError(f"from_numpy: cannot hold {array.dtype} data, only numbers and booleans")
+    return _tensor(array, None)
+
+
+def _shape(sizes: tuple[Any, ...]) -> Shape:
+    if len(sizes) == 1 and not isinstance(sizes[0], int | np.integer):
+        sizes = tuple(sizes[0])
+    return tuple(int(n) for n in sizes)
+
+
+def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of a shape, given as ``2, 3`` or ``(2, 3)``."""
+    return full(_shape(size), 0, dtype=dtype or DEFAULT_DTYPE, requires_grad=requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of a shape, given as ``2, 3`` or ``(2, 3)``."""
+    return full(_shape(size), 1, dtype=dtype or DEFAULT_DTYPE, requires_grad=requires_grad)
+
+
+def full(size: Shape, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """One value everywhere; float32 for a Python float, int64 for an int."""
+    if dtype is None and isinstance(fill_value, float):
+        dtype = DEFAULT_DTYPE
+    return _tensor(np.full(_shape((size,)), fill_value, dtype), None).requires_grad_(requires_grad)
+
+
+def arange(*bounds: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """``arange(stop)``, ``arange(start, stop)`` or ``arange(start, stop, step)``."""
+    if dtype is None and any(isinstance(bound, float) for bound in bounds):
+        dtype = DEFAULT_DTYPE
+    return _tensor(np.arange(*bounds, dtype=dtype), None).requires_grad_(requires_grad)
+
+
+def zeros_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros with the shape and dtype of ``input``."""
+    return zeros(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def ones_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones with the shape and dtype of ``input``."""
+    return ones(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """One value everywhere, with the shape and dtype of ``input``."""
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+# -- random ----------------------------------------------------------------------------------------
+
+_generator_lock = sync.lock()
+_generator = np.random.default_rng()  # guarded by _generator_lock
+
+
+def manual_seed(seed: int) -> None:
+    """Start the process's random numbers over. Internally synchronised.
+
+    Threads that draw at the same time share one stream, in whatever order they come; inside
+    ``engine.hogwild.train`` each step has a stream of its own, which no thread count changes.
+
+    >>> manual_seed(0)
+    >>> a = rand(2)
+    >>> manual_seed(0)
+    >>> bool((a == rand(2)).all())
+    True
+    """
+    global _generator
+    with _generator_lock:
+        _generator = np.random.default_rng(seed)
+
+
+def _draw(kind: Callable[[np.random.Generator], Any], dtype: Any, requires_grad: bool) -> Tensor:
+    if state.generator is not None:
+        drawn = kind(state.generator)
+    else:
+        with _generator_lock:
+            drawn = kind(_generator)
+    array = np.asarray(drawn, dtype or DEFAULT_DTYPE)
+    return _tensor(array, None).requires_grad_(requires_grad)
+
+
+def rand(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Uniform in [0, 1)."""
+    shape = _shape(size)
+    return _draw(lambda g: g.random(shape, np.float32), dtype, requires_grad)
+
+
+def randn(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Standard normal."""
+    shape = _shape(size)
+    return _draw(lambda g: g.standard_normal(shape, np.float32), dtype, requires_grad)
+
+
+def rand_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Uniform in [0, 1), with the shape and dtype of ``input``."""
+    return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def randn_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Standard normal, with the shape and dtype of ``input``."""
+    return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)

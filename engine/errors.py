@@ -1,0 +1,65 @@
+"""Every error the user can meet, each also what PyTorch raises for the same misuse.
+
+Code ported from PyTorch keeps its ``except`` clauses: the second base of each class is the built-in
+exception that PyTorch chose. Where NumPy or JAX chose another, both are bases. A message names the
+operation, the shapes and dtypes met, and the way out.
+"""
+
+
+class EngineError(Exception):
+    """Base of every error that the engine raises on purpose."""
+
+
+class NonScalarError(EngineError, RuntimeError, TypeError):
+    """A gradient was asked of a non-scalar output without saying which combination of it."""
+
+
+class NoGraphError(EngineError, RuntimeError):
+    """A tensor that was not computed from anything requiring a gradient was differentiated."""
+
+
+class GraphReleasedError(EngineError, RuntimeError):
+    """A graph was walked a second time after its saved values had been released."""
+
+
+class SavedValueChangedError(EngineError, RuntimeError):
+    """A value saved by the forward pass was written to before the backward pass read it."""
+
+
+class InPlaceError(EngineError, RuntimeError):
+    """An in-place write would have destroyed the history of a tensor."""
+
+
+class UnusedInputError(EngineError, RuntimeError):
+    """A gradient was asked for an input that the output does not depend on."""
+
+
+class ShapeError(EngineError, RuntimeError, ValueError):
+    """Shapes do not fit together."""
+
+
+class DTypeError(EngineError, RuntimeError, TypeError):
+    """A dtype cannot do what was asked of it."""
+
+
+class ArgumentError(EngineError, ValueError):
+    """An argument has a value outside of what the function takes."""
+
+
+class OperandError(EngineError, TypeError):
+    """An argument has a type that the function cannot work with."""
+
+
+class NotSupportedError(EngineError, NotImplementedError):
+    """A corner that the engine does not reach; it says so rather than answer wrongly.
+
+    ``NotImplementedError`` is a ``RuntimeError``, which is what PyTorch raises.
+    """
+
+
+class RequiresGradError(EngineError, RuntimeError):
+    """A tensor that requires a gradient was used where its history would be silently lost."""
+
+
+class RuleError(EngineError, RuntimeError):
+    """A gradient rule returned something that is no gradient of its input."""

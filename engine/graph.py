@@ -1,0 +1,125 @@
+"""The graph: nodes that point at what their gradients flow to, and leaves where they end.
+
+A node is data, not a closure: it can be freed, printed and walked. Nodes are immutable after the
+forward pass but for two fields: what they saved, which a backward consumes, and their hooks.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from . import sync
+from .hooks import HookList
+from .values import Shape, Value
+
+# One cell, shared by a tensor, its views and its detached aliases. It holds None, or the newest
+# in-place write as (number of writes, where). Every write installs a new tuple, so comparing by
+# identity misses none, whatever threads do. Atomic: the cell is only ever rebound.
+VersionCell = list[Any]
+
+Edge = tuple["Node", int]  # (node, which of its outputs)
+Origin = tuple[CodeType, int]  # code and instruction: the line is looked up only when it is needed
+
+
+def caller(depth: int) -> Origin:
+    """Where outside of the engine the running call came from; ``depth`` frames are skipped."""
+    frame = sys._getframe(depth)
+    while frame.f_globals["__name__"].startswith("engine.") and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti
+
+
+def describe(origin: Origin | None) -> str:
+    """``file:line in function``, for error messages."""
+    if origin is None:
+        return "an unknown line"
+    code, instruction = origin
+    line = code.co_firstlineno
+    for start, stop, number in code.co_lines():
+        if start <= instruction < stop and number is not None:
+            line = number
+    return f"{code.co_filename}:{line} in {code.co_name}"
+
+
+class Node:
+    """One step of the forward pass, seen from behind. Abstract: ``pull`` says what it computes.
+
+    ``edges``: where the gradient of each input goes, None for an input that needs none.
+    ``seq``: larger than that of everything it was computed from (a Lamport clock per thread, so no
+    thread waits for another to number its nodes). ``shape``, ``dtype``: of output 0. All immutable.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "origin", "seq", "shape")
+
+    edges: Sequence[Edge | None]
+    seq: int
+    shape: Shape
+    dtype: np.dtype[Any]
+    origin: Origin | None
+    hooks: HookList | None  # atomic: set once, by the first registration
+
+    outputs = 1
+
+    def name(self) -> str:
+        """The name of the operation, in PyTorch's spelling."""
+        raise NotImplementedError
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """Where the gradient of each input goes, as (node, output number)."""
+        return tuple((None, 0) if edge is None else edge for edge in self.edges)
+
+    def output(self, port: int) -> tuple[Shape, np.dtype[Any]]:
+        """Shape and dtype of one of the outputs."""
+        return self.shape, self.dtype
+
+    def pull(self, g: Value, wanted: Sequence[object | None], retain: bool) -> Sequence[Value]:
+        """The gradient of each input from that of the output; None where none is ``wanted``.
+
+        ``retain``: leave the saved values for another backward. ``g`` is never written to.
+        """
+        raise NotImplementedError
+
+    def cost(self, g: Value) -> int:
+        """Estimated element operations of ``pull``: decides whether a hand-off can pay."""
+        return math.prod(g.shape)
+
+
+class Leaf(Node):
+    """Where gradients end: the only mutable state that concurrent backwards share.
+
+    ``lock`` guards ``grad`` and ``face``; it is public and reentrant. One leaf lock is held at a
+    time, and no user code runs under it. ``racy`` accumulation alone writes into the array in
+    ``grad`` without the lock; it never rebinds the field.
+    """
+
+    __slots__ = ("face", "grad", "lock")
+
+    def __init__(self, shape: Shape, dtype: np.dtype[Any]) -> None:
+        self.edges = ()
+        self.seq = sys.maxsize  # runs as soon as its gradient is complete
+        self.shape = shape
+        self.dtype = dtype
+        self.origin = None
+        self.hooks = None
+        self.lock = sync.rlock()
+        self.grad: Value | None = None
+        self.face: Any = None  # the Tensor that shows `grad`, so that `t.grad is t.grad`
+
+    def name(self) -> str:
+        return "AccumulateGrad"
+
+    def cost(self, g: Value) -> int:
+        return 0  # an addition: never worth a hand-off
+
+    def take(self) -> Value | None:
+        """Swap ``grad`` with None and return it: atomic against every accumulation but racy's."""
+        with self.lock:
+            taken, self.grad, self.face = self.grad, None, None
+        return taken

@@ -1,0 +1,64 @@
+"""Hook lists and the handles that remove from them.
+
+A hook list is copied on write: a walker reads one tuple and needs no lock, while registering and
+removing rebind it under the list's own lock. Internally synchronised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import sync
+
+Hook = Callable[..., Any]
+
+
+class HookList:
+    """Hooks in the order of their registration.
+
+    >>> hooks = HookList()
+    >>> handle = hooks.register(print)
+    >>> len(hooks.entries)
+    1
+    >>> handle.remove(); handle.remove()
+    >>> len(hooks.entries)
+    0
+    """
+
+    __slots__ = ("_lock", "entries")
+
+    def __init__(self) -> None:
+        self._lock = sync.lock()
+        self.entries: tuple[tuple[object, Hook], ...] = ()  # rebound under _lock, read without
+
+    def register(self, hook: Hook) -> RemovableHandle:
+        """Append ``hook``; the handle takes it out again."""
+        handle = RemovableHandle(self)
+        with self._lock:
+            self.entries = (*self.entries, (handle, hook))
+        return handle
+
+    def discard(self, handle: object) -> None:
+        """Take the hook of ``handle`` out, if it is still there."""
+        with self._lock:
+            self.entries = tuple(entry for entry in self.entries if entry[0] is not handle)
+
+
+class RemovableHandle:
+    """Removes a hook: ``remove()`` as often as you like, or at the end of a ``with`` block."""
+
+    __slots__ = ("_hooks",)
+
+    def __init__(self, hooks: HookList) -> None:
+        self._hooks = hooks
+
+    def remove(self) -> None:
+        """Take the hook out. A backward that has begun to call the list may still call it once."""
+        self._hooks.discard(self)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()

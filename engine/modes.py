@@ -1,0 +1,124 @@
+"""Thread-local modes: what a thread may set for itself without another thread noticing.
+
+``threading.local`` and an explicit snapshot, not ``contextvars``: whether a new thread inherits its
+creator's context differs between builds of Python, and one context cannot be entered twice at once.
+A new thread starts with the defaults; a pool worker runs with the modes of the task it helps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import sync
+
+
+class ThreadState(sync.local):
+    """The modes of one thread. Thread-local: no other thread can reach them."""
+
+    def __init__(self) -> None:
+        self.grad = True  # are operations recorded?
+        self.clock = 0  # Lamport clock: the newest sequence number made or met in this thread
+        self.accumulation: str | None = None  # None: the process's default
+        self.pools: list[Any] = []  # the last one serves; empty: the process's default pool
+        self.generator: np.random.Generator | None = None  # None: the process's generator
+
+
+state = ThreadState()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The modes that a backward carries to the workers that help it. Immutable."""
+
+    grad: bool
+    errors: dict[str, Any]
+
+
+def snapshot() -> Snapshot:
+    """The modes of this thread, as a worker is to see them."""
+    return Snapshot(state.grad, dict(np.geterr()))
+
+
+@contextmanager
+def restore(modes: Snapshot) -> Iterator[None]:
+    """Run the ``with`` block under ``modes``. ``np.errstate`` reaches workers only this way."""
+    with set_grad_enabled(modes.grad), np.errstate(**modes.errors):
+        yield
+
+
+class _GradMode(ContextDecorator):
+    """A block, or a decorated function, with recording on or off."""
+
+    mode: bool
+
+    def __enter__(self) -> None:
+        self._before = state.grad
+        state.grad = self.mode
+
+    def __exit__(self, *_: object) -> None:
+        state.grad = self._before
+
+    def _recreate_cm(self) -> _GradMode:
+        """A block of its own for each call of a decorated function, which may run in any thread."""
+        block = _GradMode()
+        block.mode = self.mode
+        return block
+
+
+class no_grad(_GradMode):
+    """Do not record operations in this thread, for a ``with`` block or a decorated function.
+
+    Thread-local: no other thread notices, and a new thread starts recording.
+
+    >>> import engine
+    >>> w = engine.tensor([1.0], requires_grad=True)
+    >>> with engine.no_grad():
+    ...     w.mul_(3.0)
+    tensor([3.], requires_grad=True)
+    """
+
+    mode = False
+
+
+class enable_grad(_GradMode):
+    """Record operations in this thread, for a ``with`` block or a decorated function.
+
+    Thread-local, as ``no_grad``.
+    """
+
+    mode = True
+
+
+class set_grad_enabled(_GradMode):
+    """Record operations in this thread, or not: at once, or for a block or a decorated function.
+
+    Thread-local, as ``no_grad``.
+
+    >>> import engine
+    >>> x = engine.tensor(1.0, requires_grad=True)
+    >>> with engine.set_grad_enabled(False):
+    ...     (x * 2).requires_grad
+    False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = bool(mode)
+        self._before = state.grad
+        state.grad = self.mode
+
+    def __enter__(self) -> None:
+        state.grad = self.mode
+
+    def __call__(self, function: Callable[..., Any]) -> Any:
+        state.grad = self._before  # decorating a function is not setting the mode
+        return super().__call__(function)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations of this thread are recorded."""
+    return state.grad

@@ -1,0 +1,5 @@
+"""What training needs beside tensors."""
+
+from . import functional as functional
+
+__all__ = ["functional"]

@@ -1,0 +1,5 @@
+"""Optimisers that update parameters in place."""
+
+from .sgd import SGD as SGD
+
+__all__ = ["SGD"]

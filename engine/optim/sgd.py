@@ -1,0 +1,129 @@
+"""Stochastic gradient descent, after ``torch.optim.SGD``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import sync
+from ..errors import ArgumentError, OperandError
+from ..tensor import Tensor
+
+# Elements that a scratch buffer holds: a temporary as large as a weight is never made, and 64 k
+# elements are as fast as any size.
+CHUNK = 65_536
+
+
+class _Scratch(sync.local):
+    """Thread-local buffers, one for each dtype met."""
+
+    def __init__(self) -> None:
+        self.buffers: dict[np.dtype[Any], np.ndarray] = {}
+
+    def of(self, dtype: np.dtype[Any]) -> np.ndarray:
+        buffer = self.buffers.get(dtype)
+        if buffer is None:
+            buffer = self.buffers[dtype] = np.empty(CHUNK, dtype)
+        return buffer
+
+
+_scratch = _Scratch()
+
+Piece = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+
+
+class SGD:
+    """``v = momentum * v + g + weight_decay * p``; ``p -= lr * v``.
+
+    ``step`` reads ``.grad`` and writes the parameter in place, under the parameter's ``grad_lock``:
+    internally synchronised, steps of several threads (of one SGD or of many) never lose each
+    other's writes. ``lr``, ``momentum`` and ``weight_decay`` may be changed between steps.
+
+    >>> import engine
+    >>> w = engine.tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = SGD([w], lr=0.5)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0., 0.], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.params = list(params)
+        if not self.params:
+            raise ArgumentError("SGD: optimizer got an empty parameter list")
+        for p in self.params:
+            if not isinstance(p, Tensor) or not p.is_leaf or not p.requires_grad:
+                raise OperandError(f"SGD: can only optimize leaf Tensors that require grad, not {p!r}")
+        for name, value in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
+            if value < 0:
+                raise ArgumentError(f"SGD: {name} must not be negative, got {value}")
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        # By parameter; an entry is made and written under that parameter's lock.
+        self._velocity: list[np.ndarray | None] = [None] * len(self.params)
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient against it."""
+        hook = sync.hook
+        for index, p in enumerate(self.params):
+            if hook is not None:
+                hook("param.write", p)
+            with p.grad_lock:
+                grad = p.grad
+                if grad is not None:
+                    self.update(index, grad._data)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """``zero_grad`` of every parameter."""
+        for p in self.params:
+            p.zero_grad(set_to_none)
+
+    def update(self, index: int, g: np.ndarray) -> None:
+        """Move parameter ``index`` against ``g`` in place; ``g`` is only read. Takes no lock.
+
+        Racy when threads share the parameter: a write may be lost element by element. Externally
+        synchronised by its ``grad_lock`` where that must not be.
+        """
+        p = self.params[index]
+        velocity = self._moving(index) if self.momentum else None
+        lr = np.asarray(self.lr, p.dtype)
+        for at, grad, speed in _pieces(p._data, g, velocity):
+            step = _scratch.of(p.dtype)[: grad.size].reshape(grad.shape)
+            if self.weight_decay:
+                np.multiply(at, self.weight_decay, out=step)
+                grad = np.add(step, grad, out=step)
+            if speed is not None:
+                np.multiply(speed, self.momentum, out=speed)
+                grad = np.add(speed, grad, out=speed)
+            np.subtract(at, np.multiply(grad, lr, out=step), out=at)
+        p.bump_version(2)
+
+    def _moving(self, index: int) -> np.ndarray:
+        velocity = self._velocity[index]
+        if velocity is None:
+            velocity = self._velocity[index] = np.zeros_like(self.params[index]._data)
+        return velocity
+
+
+def _pieces(p: np.ndarray, g: np.ndarray, v: np.ndarray | None) -> Iterator[Piece]:
+    """Matching pieces of parameter, gradient and velocity that a scratch buffer has room for."""
+    if p.size <= CHUNK:
+        yield p, g, v
+    elif p.flags.c_contiguous and g.flags.c_contiguous:
+        p, g, v = p.reshape(-1), g.reshape(-1), None if v is None else v.reshape(-1)
+        for start in range(0, p.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            yield p[part], g[part], None if v is None else v[part]
+    else:  # rows of a view: no flat slice of it exists
+        for row in range(len(p)):
+            yield from _pieces(p[row], g[row], None if v is None else v[row])

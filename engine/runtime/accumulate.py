@@ -1,0 +1,178 @@
+"""What becomes of a leaf's gradient: the policies, and the choice between them.
+
+A policy receives each gradient once, in whatever thread completed it, and commits in the thread of
+the caller after the whole backward has succeeded. A policy that only stages until then leaves
+everything as it was when the backward raises, and takes no lock in a worker: a caller may hold
+``Leaf.lock`` around a backward that workers help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import numpy as np
+
+from .. import modes, sync
+from ..errors import ArgumentError
+from ..graph import Leaf, Node
+from ..values import Value, private
+
+
+class Policy(Protocol):
+    """Where the gradients of a backward's sinks go."""
+
+    def receive(self, position: int, node: Node, g: Value | None) -> None:
+        """Take the complete gradient of the sink at ``position``; None: nothing flowed there.
+
+        Called once a sink, in any thread, under no lock.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Make what was received count: called once, by the caller, if nothing has failed."""
+        ...
+
+
+class Locked:
+    """Every contribution counted exactly once, under the leaf's lock; staged until all succeeded.
+
+    The order in which backwards arrive is free, so the last bits of their sum may differ.
+    """
+
+    def __init__(self) -> None:
+        # Each position is written by one thread, once: a dict makes that atomic on every build.
+        self.staged: dict[int, Value] = {}
+        self.leaves: dict[int, Node] = {}
+
+    def receive(self, position: int, node: Node, g: Value | None) -> None:
+        """Stage the gradient."""
+        if g is not None:
+            self.leaves[position] = node
+            self.staged[position] = g
+
+    def commit(self) -> None:
+        """Add what was staged, a leaf at a time, in the order of a sequential run."""
+        hook = sync.hook
+        for position in sorted(self.staged):
+            leaf = self.leaves[position]
+            assert isinstance(leaf, Leaf)
+            if hook is not None:
+                hook("grad.commit", leaf)
+            with leaf.lock:
+                self._merge(leaf, position)
+
+    def _merge(self, leaf: Leaf, position: int) -> None:
+        """Add to ``leaf.grad``, or make it: the caller holds ``leaf.lock``."""
+        grad = leaf.grad
+        if grad is None:
+            leaf.grad = private(self.staged, position)
+        elif type(grad) is np.ndarray and not _is_recorded(self.staged[position]):
+            np.add(grad, self.staged[position], out=grad)
+        else:
+            leaf.grad, leaf.face = grad + self.staged[position], None
+
+
+class Racy(Locked):
+    """In place, no lock, at once: may lose or tear contributions of concurrent backwards.
+
+    Never crashes, never raises, keeps shape and dtype, counts no contribution twice: the array is
+    only ever written in place, and NumPy reads and writes whole elements. The first ``.grad`` is
+    made under the leaf's lock, at the end, by the caller. Not undone when the backward raises.
+    """
+
+    def receive(self, position: int, node: Node, g: Value | None) -> None:
+        """Add to the leaf's array where it has one, else stage."""
+        # Racy by intent: another thread may be adding to this very array, may have taken it (the
+        # contribution then goes with it, or is lost), and may make a new one. The reference read
+        # here keeps the array alive whatever the others do.
+        buffer = node.grad if isinstance(node, Leaf) else None
+        if type(buffer) is np.ndarray and g is not None and not _is_recorded(g):
+            _add_racy(node, buffer, g)
+        else:
+            super().receive(position, node, g)
+
+
+class Capture(Locked):
+    """Functional ``grad``: what was received is handed to the caller and nothing else is touched.
+
+    No leaf, no lock, no default that another thread could change.
+    """
+
+    def commit(self) -> None:
+        """Nothing to make count."""
+
+    def result(self, position: int, port: int) -> Value | None:
+        """The gradient captured at a sink's output, in an array that nobody else holds."""
+        if position not in self.staged:
+            return None
+        g = self.staged[position]
+        if type(g) is list:
+            return g[port] if g[port] is None else private(g, port)
+        del g
+        return private(self.staged, position)
+
+
+def _is_recorded(g: Value) -> bool:
+    """Whether ``g`` carries a graph (``create_graph``), so that it cannot be added in place."""
+    return not isinstance(g, np.ndarray | np.generic)
+
+
+def _add_racy(leaf: Node, buffer: np.ndarray, g: Value) -> None:
+    hook = sync.hook
+    if hook is None:
+        np.add(buffer, g, out=buffer)
+        return
+    # Under observation the addition is split where the hardware may split it, element by element:
+    # between the points another thread's write is lost. Same race, wide enough to steer into.
+    hook("grad.read", leaf)
+    total = buffer + g
+    hook("grad.store", leaf)
+    buffer[...] = total
+
+
+POLICIES: dict[str, type[Locked]] = {"racy": Racy, "locked": Locked}
+
+# Atomic: a reference that is only ever rebound.
+_default = "locked"
+
+
+def _check(mode: str) -> str:
+    if mode not in POLICIES:
+        known = ", ".join(map(repr, POLICIES))
+        raise ArgumentError(f"unknown accumulation mode {mode!r}: choose one of {known}")
+    return mode
+
+
+@contextmanager
+def accumulation(mode: str) -> Iterator[None]:
+    """How backwards of this thread add to ``.grad``, for a ``with`` block. Thread-local.
+
+    ``"locked"``: every contribution counted exactly once, under the leaf's lock.
+    ``"racy"``: in place and without a lock; may lose or tear contributions, never crashes.
+
+    >>> import engine
+    >>> x = engine.tensor([1.0], requires_grad=True)
+    >>> with engine.accumulation("racy"):
+    ...     x.sum().backward()
+    >>> x.grad
+    tensor([1.])
+    """
+    state = modes.state
+    before, state.accumulation = state.accumulation, _check(mode)
+    try:
+        yield
+    finally:
+        state.accumulation = before
+
+
+def set_accumulation(mode: str) -> None:
+    """How backwards add to ``.grad`` in threads that have not chosen for themselves. Atomic."""
+    global _default
+    _default = _check(mode)
+
+
+def chosen_policy(call: str | None) -> Locked:
+    """The policy of a call: its own, else its thread's, else the process's."""
+    return POLICIES[_check(call) if call is not None else modes.state.accumulation or _default]()

@@ -1,0 +1,170 @@
+"""The one backward loop: pop, hooks, pull, fit, deliver, push.
+
+``backward``, functional ``grad`` and the Hogwild update differ in the policy that receives a leaf's
+gradient; nothing here asks which one it serves. The caller works on its own task. It hands a node
+to a worker only when it has another one for itself, a worker is idle, and the node is heavy enough
+for the hand-off (6-100 us) to pay. A backward started by a hook or a rule runs inline, in the
+thread that started it, so a pool of one never waits for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import modes, sync
+from ..graph import Node, describe
+from ..hooks import HookList
+from ..values import Value, fit
+from .accumulate import Policy
+from .plan import Plan
+from .pool import WorkerPool
+from .ready import ReadyQueue
+from .task import GraphTask
+
+_NOTHING: Sequence[Value] = ()
+
+
+def run(
+    plan: Plan,
+    seeds: Sequence[Value],
+    policy: Policy,
+    pool: WorkerPool,
+    *,
+    retain: bool = False,
+    graph: bool = False,
+) -> None:
+    """Walk ``plan`` from ``seeds`` (the gradients of its roots) and commit what ``policy`` received.
+
+    Raises the first error by sequence number, after every participant has stopped; errors of other
+    nodes are attached as notes. Nothing is committed then.
+    """
+    hook = sync.hook
+    task = GraphTask(plan, policy, retain=retain, graph=graph)
+    if hook is not None:
+        hook("task.begin", task)
+    before = modes.state.grad
+    modes.state.grad = graph
+    try:
+        _drive(task, seeds, pool)
+        if task.errors:
+            _raise_first(task)
+        policy.commit()
+    finally:
+        modes.state.grad = before
+        if hook is not None:
+            hook("task.end", task)
+
+
+def _drive(task: GraphTask, seeds: Sequence[Value], pool: WorkerPool) -> None:
+    """The caller's part: everything that no worker has taken."""
+    ready = pool.order()
+    for route, seed in zip(task.plan.seeds, seeds, strict=True):
+        if route is not None and task.deliver(*route, seed):
+            ready.push(route[0])
+    position: int | None = None
+    while True:
+        if position is not None:
+            ready.push(position)
+        _work(task, ready, pool)
+        try:
+            position = task.reclaim()
+        except BaseException as error:  # Ctrl-C while waiting: stop the workers, then raise it
+            task.fail(-1, error)
+            continue
+        if position is None:
+            return
+
+
+def _help(task: GraphTask, pool: WorkerPool) -> None:
+    """A worker's part: one offered node, and all that it makes ready."""
+    position = task.accept()
+    if position is None or task.modes is None:
+        return  # the caller took it back
+    ready = pool.order()
+    ready.push(position)
+    with modes.restore(task.modes):
+        _work(task, ready, pool)
+    task.conclude()
+
+
+def _work(task: GraphTask, ready: ReadyQueue, pool: WorkerPool) -> None:
+    position = -1
+    try:
+        while ready and not task.failed:
+            position = ready.pop()
+            if pool.idle and ready:
+                _offer(task, ready, pool)
+            _step(task, position, ready)
+    except BaseException as error:  # whatever user code raises belongs to the task's caller
+        task.fail(position, error)
+
+
+def _offer(task: GraphTask, ready: ReadyQueue, pool: WorkerPool) -> None:
+    """Give idle workers what is heavy enough among the nodes that would have to wait."""
+    nodes, cells = task.plan.nodes, task.cells
+    for position in ready:
+        g = cells[position]
+        if g is None or type(g) is list or nodes[position].cost(g) < pool.heavy:
+            continue
+        task.share()
+        ready.remove(position)
+        task.offer(position)
+        if not pool.submit(lambda: _help(task, pool)):
+            return  # the offer stands: the caller takes it back when it has nothing else
+
+
+def _step(task: GraphTask, position: int, ready: ReadyQueue) -> None:
+    """Run one node: its gradient goes to the policy, and what it makes of it to its inputs."""
+    plan = task.plan
+    node = plan.nodes[position]
+    routes = plan.routes[position]
+    hook = sync.hook
+    if hook is not None:
+        hook("node.begin", node)
+    g = task.take(position)
+    if node.hooks is not None and g is not None:
+        g = _call_hooks(node.hooks, g)
+    if position in plan.sinks:
+        task.policy.receive(position, node, g)
+    grads = node.pull(g, routes, task.retain) if routes and g is not None else _NOTHING
+    del g
+    if hook is not None:
+        hook("node.end", node)  # before what it made can begin elsewhere
+    for index, route in enumerate(routes):
+        if route is not None:
+            grad = grads[index] if grads else None
+            if task.deliver(*route, grad if grad is None else _fitted(node, index, grad)):
+                ready.push(route[0])
+
+
+def _fitted(node: Node, index: int, grad: Value) -> Value:
+    edge = node.edges[index]
+    assert edge is not None
+    return fit(grad, *edge[0].output(edge[1]))
+
+
+def _call_hooks(hooks: HookList, g: Value) -> Value:
+    """Each hook sees what the one before it returned; None leaves the gradient as it is."""
+    for _, hook in hooks.entries:
+        replaced = hook(g)
+        if replaced is not None:
+            g = replaced
+    return g
+
+
+def _raise_first(task: GraphTask) -> None:
+    """Raise the error of the node that a sequential run would have met first."""
+    errors, task.errors = task.errors, []
+    errors.sort(key=lambda entry: (isinstance(entry[1], Exception), entry[0]))
+    _, first = errors[0]
+    for position, error in errors:
+        if position >= 0:
+            node = task.plan.nodes[position]
+            also = "" if error is first else f"also failed with {error!r}: "
+            first.add_note(
+                f"{also}in the backward of {node.name()}, recorded at {describe(node.origin)}"
+            )
+    try:
+        raise first
+    finally:
+        del errors, first, error  # an exception must not hold the frame that holds it

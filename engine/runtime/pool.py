@@ -1,0 +1,174 @@
+"""Threads that wait for work: started when first needed, stopped at exit, made anew after a fork."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from weakref import WeakSet
+
+from .. import modes, sync
+from ..errors import ArgumentError
+from .ready import Newest, ReadyQueue
+
+Job = Callable[[], None]
+
+# In element operations, about a nanosecond each: what a hand-off costs (6-100 us) must be small
+# against what it moves.
+HEAVY = 50_000
+
+
+class WorkerPool:
+    """``workers`` threads that help the backwards of whoever uses the pool.
+
+    Used as a ``with`` block it serves the backwards of this thread and is shut down at the end.
+    A backward offers nodes of estimated cost of at least ``heavy`` element operations (about a
+    nanosecond each) to workers that are idle, and runs the rest itself: ``workers=0`` is plain
+    sequential code. ``order`` makes the queue that decides who runs next.
+
+    Internally synchronised: any number of threads may use one pool at once.
+
+    >>> import engine
+    >>> x = engine.ones(100, 100, requires_grad=True)
+    >>> with engine.WorkerPool(2, heavy=0):
+    ...     (x.exp() + x.tanh()).sum().backward()
+    >>> x.grad.shape
+    (100, 100)
+    """
+
+    def __init__(
+        self, workers: int, *, heavy: int = HEAVY, order: Callable[[], ReadyQueue] = Newest
+    ) -> None:
+        if workers < 0:
+            raise ArgumentError(f"WorkerPool: workers must be 0 or more, got {workers}")
+        self.workers = workers  # immutable
+        self.heavy = heavy  # immutable
+        self.order = order  # immutable
+        self._forget_threads()
+        with _pools_lock:
+            _pools.add(self)
+
+    def _forget_threads(self) -> None:
+        """The state of a pool that has started no thread yet; after a fork, of the child's."""
+        self._lock = sync.lock()
+        self._jobs = sync.queue()  # internally synchronised
+        self._threads: list[sync.Joinable] = []  # guarded by _lock
+        self._closed = False  # guarded by _lock
+        # Workers that no job is reserved for. Changed under _lock; read without it as a hint: a
+        # stale read costs an offer that is refused, or one that is not made.
+        self.idle = self.workers
+
+    def submit(self, job: Job) -> bool:
+        """Give ``job`` to an idle worker; False if there is none, now or any more."""
+        with self._lock:
+            if not self.idle or self._closed or not (self._threads or self._start()):
+                return False
+            self.idle -= 1
+        self._jobs.put(job)
+        return True
+
+    def _start(self) -> bool:
+        """Start the threads; the caller holds ``_lock``. False when the interpreter refuses."""
+        for index in range(self.workers):
+            try:
+                thread = sync.start_thread(
+                    self._serve, f"engine-worker-{index}", daemon=not sync.EXITS
+                )
+            except RuntimeError:  # "can't start new thread": the interpreter is shutting down
+                self.idle = len(self._threads)
+                break
+            self._threads.append(thread)
+        return bool(self._threads)
+
+    def _serve(self) -> None:
+        modes.state.pools.append(self)  # a nested backward in a hook is helped by this pool too
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            job()
+            del job  # an idle worker must not keep a graph alive
+            with self._lock:
+                self.idle += 1
+
+    def shutdown(self) -> None:
+        """Stop the threads, once each has finished what it is doing. May be called again."""
+        with self._lock:
+            threads, self._threads = self._threads, []
+            self._closed = True
+        for _ in threads:
+            self._jobs.put(None)
+        for thread in threads:
+            thread.join()
+
+    def __enter__(self) -> WorkerPool:
+        modes.state.pools.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        modes.state.pools.pop()
+        self.shutdown()
+
+    def __repr__(self) -> str:
+        return f"WorkerPool({self.workers})"
+
+
+_pools_lock = sync.lock()
+_pools: WeakSet[WorkerPool] = WeakSet()  # guarded by _pools_lock
+_default: WorkerPool | None = None  # set under _pools_lock; read without: atomic
+
+
+def cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def current_pool() -> WorkerPool:
+    """The pool of this thread, else the process's: one worker fewer than there are cores."""
+    pools = modes.state.pools
+    if pools:
+        chosen: WorkerPool = pools[-1]
+        return chosen
+    return _default or _make_default(cores() - 1, replace=False)
+
+
+def set_num_workers(workers: int) -> None:
+    """Give the process's default pool ``workers`` threads; 0 makes backwards sequential.
+
+    Internally synchronised; a backward that is running keeps the pool that it started with.
+    """
+    _make_default(workers, replace=True)
+
+
+def _make_default(workers: int, *, replace: bool) -> WorkerPool:
+    global _default
+    pool = WorkerPool(workers)
+    with _pools_lock:
+        before = _default
+        if before is not None and not replace:
+            return before
+        _default = pool
+    if before is not None:
+        before.shutdown()
+    return pool
+
+
+def _shutdown_all() -> None:
+    with _pools_lock:
+        pools = list(_pools)
+    for pool in pools:
+        pool.shutdown()
+
+
+def _after_fork_in_child() -> None:
+    """The child has none of the parent's threads, and locks as they happened to be."""
+    global _pools_lock
+    _pools_lock = sync.lock()
+    for pool in list(_pools):
+        pool._forget_threads()
+
+
+sync.at_exit(_shutdown_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,170 @@
+"""The mutable state of one backward pass; every field names its guard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import modes, sync
+from ..values import Value, add
+from .plan import Joint, Plan
+
+_EMPTY: Any = object()
+
+
+class Gather:
+    """The contributions to one node, folded in slot order, each finished prefix at once.
+
+    ``cells``, ``done``, ``folding``: guarded by ``GraphTask.lock``.
+    ``totals``, ``owned``: only the thread that set ``folding`` touches them.
+    """
+
+    __slots__ = ("cells", "done", "folding", "owned", "ports", "totals")
+
+    def __init__(self, joint: Joint) -> None:
+        self.ports = joint.ports  # immutable
+        self.cells: list[Value] = [_EMPTY] * len(joint.ports)
+        self.done = 0  # slots below it are folded, or being folded
+        self.folding = False
+        self.totals: list[Value | None] = [None] * joint.outputs
+        self.owned = [False] * joint.outputs  # was the total made here, so that += may write to it?
+
+    def prefix(self) -> list[tuple[int, Value]]:
+        """Take out what can be folded now: the caller holds ``GraphTask.lock``."""
+        start, cells = self.done, self.cells
+        stop = start
+        while stop < len(cells) and cells[stop] is not _EMPTY:
+            stop += 1
+        taken = list(zip(self.ports[start:stop], cells[start:stop], strict=True))
+        cells[start:stop] = [None] * (stop - start)
+        self.done = stop
+        return taken
+
+    def fold(self, contributions: list[tuple[int, Value]]) -> None:
+        """Add contributions to the totals: arithmetic, so under no lock."""
+        for port, g in contributions:
+            total = self.totals[port]
+            if g is None:
+                continue
+            if total is None:
+                self.totals[port] = g
+            else:
+                self.totals[port] = add(total, g, self.owned[port])
+                self.owned[port] = True
+
+    def result(self) -> Value:
+        """The gradient of the node's output; of all its outputs, a list, if it has several."""
+        totals, self.totals = self.totals, []
+        return totals[0] if len(totals) == 1 else totals
+
+
+class GraphTask:
+    """One backward pass on its way. Private to the call and the workers that help it."""
+
+    __slots__ = (
+        "arrived",
+        "cells",
+        "errors",
+        "failed",
+        "gathers",
+        "graph",
+        "lock",
+        "modes",
+        "offers",
+        "outstanding",
+        "plan",
+        "policy",
+        "retain",
+    )
+
+    def __init__(self, plan: Plan, policy: Any, *, retain: bool, graph: bool) -> None:
+        # Immutable from here on, read without a lock.
+        self.plan = plan
+        self.policy = policy
+        self.retain = retain
+        self.graph = graph  # create_graph: the backward is itself recorded
+        self.modes: modes.Snapshot | None = None  # set by the caller before its first offer
+        self.gathers = {joint.position: Gather(joint) for joint in plan.joints}
+        # A cell is written by the one thread that completes the node's gradient and emptied by the
+        # one that runs the node; the queue between them orders the two.
+        self.cells: list[Value | None] = [None] * len(plan.nodes)
+        self.lock = sync.lock()
+        self.arrived: Any = None  # condition over `lock`, made by the caller before its first offer
+        self.offers: list[int] = []  # guarded by lock
+        self.outstanding = 0  # offers made and not yet finished; guarded by lock
+        self.errors: list[tuple[int, BaseException]] = []  # guarded by lock
+        self.failed = False  # set under lock, read without: a stale read runs one more node
+
+    def take(self, position: int) -> Value:
+        """The gradient that node ``position`` is to run with, taken out of its cell."""
+        g = self.cells[position]
+        self.cells[position] = None
+        return g
+
+    def deliver(self, position: int, slot: int, g: Value) -> bool:
+        """Put a contribution where it belongs; True for the one call that completed the node."""
+        gather = self.gathers.get(position)
+        if gather is None:
+            self.cells[position] = g
+            return True
+        with self.lock:
+            gather.cells[slot] = g
+            if gather.folding:
+                return False  # whoever is folding will find it
+            contributions = gather.prefix()
+            gather.folding = bool(contributions)
+        if not contributions:
+            return False  # a slot below is still empty: its deliverer will fold this one
+        while contributions:
+            gather.fold(contributions)
+            with self.lock:
+                contributions = gather.prefix()
+                gather.folding = bool(contributions)
+                complete = gather.done == len(gather.cells)
+        if complete:
+            self.cells[position] = gather.result()
+        return complete
+
+    def share(self) -> None:
+        """Get ready to be helped. Only the caller does this, before its first offer."""
+        if self.arrived is None:
+            self.modes = modes.snapshot()
+            self.arrived = sync.condition(self.lock)
+
+    def offer(self, position: int) -> None:
+        """Let a worker have a node that is ready."""
+        with self.lock:
+            self.offers.append(position)
+            self.outstanding += 1
+
+    def accept(self) -> int | None:
+        """A worker takes an offered node, if the caller has not taken it back."""
+        with self.lock:
+            return self.offers.pop() if self.offers and not self.failed else None
+
+    def conclude(self) -> None:
+        """A worker has finished a node that it accepted, and all that the node made ready."""
+        with self.arrived:
+            self.outstanding -= 1
+            self.arrived.notify()
+
+    def reclaim(self) -> int | None:
+        """The caller takes an offered node back; waits for the workers; None when all is done."""
+        if self.arrived is None:
+            return None
+        with self.arrived:
+            while True:
+                if self.failed:
+                    self.outstanding -= len(self.offers)
+                    self.offers.clear()
+                if self.offers:
+                    self.outstanding -= 1
+                    return self.offers.pop()
+                if not self.outstanding:
+                    return None
+                self.arrived.wait()
+
+    def fail(self, position: int, error: BaseException) -> None:
+        """Remember an error and stop every participant at its next node."""
+        with self.lock:
+            self.errors.append((position, error))
+            self.failed = True

@@ -1,0 +1,179 @@
+"""The one door to threading primitives, and where observers and controlled schedulers plug in.
+
+Nothing else under ``engine/`` imports ``threading`` or ``queue`` (a test reads the imports). Two
+things plug in here, and both cost a ``None`` check while they are absent:
+
+* ``hook``: called as ``hook(point, subject)`` at every point where threads meet. A test parks a
+  thread there to force an interleaving; an observer counts; a controlled scheduler decides there
+  who runs next. It runs outside every engine lock, so it may block.
+* ``primitives``: makes the locks, queues and threads. A controlled scheduler must know who waits
+  for what, so it installs its own before the objects it is to control are made. Objects made
+  earlier keep the real primitives they were born with; that is why plain locks stay as fast as C.
+
+Both are process-wide. Setting them is externally synchronised: do it while no backward runs.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+__all__ = [
+    "Counter",
+    "Hook",
+    "Primitives",
+    "Threads",
+    "condition",
+    "controlled",
+    "hook",
+    "hooked",
+    "local",
+    "lock",
+    "queue",
+    "rlock",
+    "start_thread",
+]
+
+Hook = Callable[[str, object], None]
+Lock = AbstractContextManager[Any]
+
+local = threading.local
+
+
+class Joinable(Protocol):
+    """A started thread: all that the engine ever does with one is wait for its end."""
+
+    def join(self, timeout: float | None = None) -> None: ...
+
+    def is_alive(self) -> bool: ...
+
+
+class Primitives(Protocol):
+    """What a controlled scheduler has to offer in place of ``threading``."""
+
+    def lock(self) -> Lock: ...
+
+    def rlock(self) -> Lock: ...
+
+    def condition(self, lock: Any) -> threading.Condition: ...
+
+    def queue(self) -> "SimpleQueue[Any]": ...
+
+    def start_thread(self, target: Callable[[], None], name: str, daemon: bool) -> Joinable: ...
+
+
+class Threads:
+    """The real primitives."""
+
+    lock = staticmethod(threading.Lock)
+    rlock = staticmethod(threading.RLock)
+    condition = staticmethod(threading.Condition)
+    queue = staticmethod(SimpleQueue)
+
+    @staticmethod
+    def start_thread(target: Callable[[], None], name: str, daemon: bool) -> Joinable:
+        thread = threading.Thread(target=target, name=name, daemon=daemon)
+        thread.start()
+        return thread
+
+
+hook: Hook | None = None
+primitives: Primitives = Threads()
+
+
+@contextmanager
+def hooked(function: Hook) -> Iterator[None]:
+    """Call ``function(point, subject)`` at every meeting point of threads, for the ``with`` block.
+
+    >>> import engine
+    >>> x = engine.tensor([1.0, 2.0], requires_grad=True)
+    >>> seen = []
+    >>> with hooked(lambda point, subject: seen.append(point)):
+    ...     x.sum().backward()
+    >>> seen[0], seen[-1], seen.count("node.begin")
+    ('task.begin', 'task.end', 2)
+    """
+    global hook
+    before, hook = hook, function
+    try:
+        yield
+    finally:
+        hook = before
+
+
+@contextmanager
+def controlled(by: Primitives) -> Iterator[None]:
+    """Make every lock, queue and thread with ``by``, for the ``with`` block."""
+    global primitives
+    before, primitives = primitives, by
+    try:
+        yield
+    finally:
+        primitives = before
+
+
+def lock() -> Lock:
+    """A mutual-exclusion lock."""
+    return primitives.lock()
+
+
+def rlock() -> Lock:
+    """A lock that its holder may take again."""
+    return primitives.rlock()
+
+
+def condition(guard: Any) -> threading.Condition:
+    """A condition variable over ``guard``, a lock made here."""
+    return primitives.condition(guard)
+
+
+def queue() -> "SimpleQueue[Any]":
+    """An unbounded FIFO queue; its hand-off is the cheapest between two threads."""
+    return primitives.queue()
+
+
+def start_thread(target: Callable[[], None], name: str, *, daemon: bool = False) -> Joinable:
+    """Start a thread that runs ``target``."""
+    return primitives.start_thread(target, name, daemon)
+
+
+def at_exit(function: Callable[[], None]) -> None:
+    """Run ``function`` when the interpreter begins to exit, before it waits for threads.
+
+    ``atexit`` is too late: the interpreter first joins every non-daemon thread, and a worker that
+    waits for work would never be told to stop. Private in CPython since 3.9 and used by
+    ``concurrent.futures`` itself; where it is missing, the workers are daemons (see ``EXITS``).
+    """
+    if EXITS:
+        threading._register_atexit(function)  # type: ignore[attr-defined]
+
+
+EXITS = hasattr(threading, "_register_atexit")
+
+
+class Counter:
+    """An integer that hands out each value once. Atomic.
+
+    >>> ticket = Counter()
+    >>> ticket.next(), ticket.next(), ticket.value
+    (0, 1, 2)
+    """
+
+    __slots__ = ("_lock", "_value")
+
+    def __init__(self) -> None:
+        self._lock = lock()
+        self._value = 0  # guarded by _lock
+
+    @property
+    def value(self) -> int:
+        """How many values were handed out."""
+        return self._value
+
+    def next(self) -> int:
+        """The next value: no two callers get the same one."""
+        with self._lock:
+            value = self._value
+            self._value = value + 1
+        return value

@@ -1,0 +1,79 @@
+"""What a gradient is while it travels: an ndarray, or anything that adds and reshapes like one.
+
+With ``create_graph`` the values are Tensors; this module does not know, it only asks them to behave
+like arrays. No threads here: each function works on values that its caller owns.
+"""
+
+from __future__ import annotations
+
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+Value = Any  # ndarray, NumPy scalar or Tensor
+Shape = tuple[int, ...]
+
+
+def sum_to(g: Value, shape: Shape) -> Value:
+    """Undo broadcasting: sum ``g`` over the axes along which ``shape`` was stretched.
+
+    >>> sum_to(np.ones((4, 3)), (3,))
+    array([4., 4., 4.])
+    >>> sum_to(np.ones((4, 3)), (4, 1)).shape
+    (4, 1)
+    """
+    added = g.ndim - len(shape)
+    if added < 0:
+        raise ValueError(f"cannot reduce a gradient of shape {g.shape} to shape {shape}")
+    if added:
+        g = np.add.reduce(g, axis=tuple(range(added)))
+    stretched = tuple(
+        axis for axis, (have, want) in enumerate(zip(g.shape, shape, strict=True)) if have != want
+    )
+    if any(shape[axis] != 1 for axis in stretched):
+        raise ValueError(f"cannot reduce a gradient of shape {g.shape} to shape {shape}")
+    return np.add.reduce(g, axis=stretched, keepdims=True) if stretched else g
+
+
+def fit(g: Value, shape: Shape, dtype: np.dtype[Any]) -> Value:
+    """``g`` with the shape and dtype of the value it is the gradient of."""
+    if g.shape != shape:
+        g = sum_to(g, shape)
+    if g.dtype is not dtype and g.dtype != dtype:
+        if g.dtype.kind == "c" and dtype.kind != "c":
+            g = g.real
+        g = g.astype(dtype)
+    return g
+
+
+def add(total: Value, g: Value, owned: bool) -> Value:
+    """``total + g``; in place where ``owned`` says that nobody else holds ``total``."""
+    if owned and type(total) is np.ndarray and type(g) is np.ndarray:
+        return np.add(total, g, out=total)
+    return total + g
+
+
+def _references(cells: list[Any], index: int) -> int:
+    return getrefcount(cells[index])
+
+
+# What `_references` counts for a value that nothing but its cell holds. Measured, because it
+# differs between versions of Python.
+_ALONE = _references([np.empty(1)], 0)
+
+
+def private(cells: list[Any], index: int) -> Value:
+    """``cells[index]`` as an array that nobody else holds: itself if that is so, else a copy.
+
+    A rule may hand the same array to several inputs, or a view of a saved value, or the caller's
+    own seed. Such an array must not become a ``.grad``, which is later written in place. Whether an
+    array is shared is read off its reference count: exact, because only its holders could add one.
+    """
+    if type(cells[index]) is np.ndarray:
+        flags = cells[index].flags
+        if flags.owndata and flags.c_contiguous and _references(cells, index) == _ALONE:
+            return cells[index]
+    elif not isinstance(cells[index], np.generic):
+        return cells[index]
+    return np.array(cells[index], order="C")
