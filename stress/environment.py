@@ -74,8 +74,8 @@ class Environment:
         if not self.gil_enabled:
             return "no GIL"
         if self.gil_release_size is None:
-            return f"not up to {LARGEST} elements (probed)"
-        return f"from {self.gil_release_size} elements on (probed)"
+            return f"not up to {LARGEST} elements"
+        return f"from {self.gil_release_size} elements on"
 
 
 @dataclass(frozen=True)

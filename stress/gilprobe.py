@@ -87,11 +87,13 @@ class _Onlooker:
         while time.perf_counter() < deadline:
             looks = self._looks
             self._look.release()
-            while self._looks == looks and time.perf_counter() < deadline:
-                # Slow on purpose, for a wide window; and every call changes every element.
-                np.logaddexp(self._view, zeros, out=self._view)
-            got_in = self._looks > looks and (self._torn or not self.must_tear)
-            self._looked.acquire()  # gives the GIL up: a look that only this lets happen is late
+            try:
+                while self._looks == looks and time.perf_counter() < deadline:
+                    # Slow on purpose, for a wide window; and every call changes every element.
+                    np.logaddexp(self._view, zeros, out=self._view)
+                got_in = self._looks > looks and (self._torn or not self.must_tear)
+            finally:
+                self._looked.acquire()  # gives the GIL up: a look that needed this came too late
             if got_in:
                 return True
         return False

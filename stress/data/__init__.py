@@ -87,7 +87,8 @@ def _scaled(
     width = np.where(high > low, high - low, 1.0)
 
     def scale(part: npt.NDArray[np.float64]) -> FloatArray:
-        return np.clip((part - low) / width, 0.0, 1.0).astype(np.float32)
+        scaled: FloatArray = np.clip((part - low) / width, 0.0, 1.0).astype(np.float32)
+        return scaled
 
     return scale(train), scale(test)
 
