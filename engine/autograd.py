@@ -21,7 +21,7 @@ from .runtime.accumulate import Capture, chosen_policy
 from .runtime.execute import run
 from .runtime.plan import Plan
 from .runtime.pool import current_pool
-from .tensor import Tensor, _tensor
+from .tensor import Tensor, from_array
 from .values import Value
 
 Tensors = Tensor | Sequence[Tensor]
@@ -61,7 +61,7 @@ def backward(
     """
     policy = chosen_policy(accumulation)
     roots = _tuple(tensors)
-    edges, seeds = _roots(roots, grad_tensors, create_graph)
+    edges, seeds = starts(roots, grad_tensors, create_graph)
     targets = None if inputs is None else [_accumulating(t) for t in _inputs(inputs)]
     plan = Plan.of(edges, targets)
     retain = create_graph if retain_graph is None else retain_graph
@@ -99,7 +99,7 @@ def grad(
         raise ArgumentError(
             "grad: materialize_grads=True means allow_unused=True; leave allow_unused out"
         )
-    edges, seeds = _roots(_tuple(outputs), grad_outputs, create_graph)
+    edges, seeds = starts(_tuple(outputs), grad_outputs, create_graph)
     sources = _inputs(inputs)
     wanted = [_edge(t) for t in sources]
     plan = Plan.of(edges, [node for node, _ in wanted])
@@ -119,14 +119,14 @@ def _result(
     index: int, source: Tensor, value: Value | None, unused: bool, zeros: bool
 ) -> Tensor | None:
     if value is not None:
-        return value if isinstance(value, Tensor) else _tensor(value, None)
+        return value if isinstance(value, Tensor) else from_array(value)
     if not unused:
         raise UnusedInputError(
             f"One of the differentiated Tensors (input {index}, {source.dtype}"
             f"{list(source.shape)}) appears to not have been used in the graph. Set "
             "allow_unused=True if this is the desired behavior."
         )
-    return _tensor(np.zeros(source.shape, source.dtype), None) if zeros else None
+    return from_array(np.zeros(source.shape, source.dtype)) if zeros else None
 
 
 def _tuple(tensors: Any) -> tuple[Any, ...]:
@@ -158,7 +158,7 @@ def _accumulating(tensor: Tensor) -> Leaf:
     return node
 
 
-def _roots(
+def starts(
     roots: Sequence[Tensor], gradients: MaybeTensors, graph: bool
 ) -> tuple[list[Edge], list[Value]]:
     edges = [_edge(root) for root in roots]
@@ -177,7 +177,7 @@ def _seed(root: Tensor, gradient: Any, graph: bool) -> Value:
                 f"{root.shape}: call .sum(), or pass the gradient of this output"
             )
         seed = np.ones(root.shape, root.dtype)
-        return _tensor(seed, None) if graph else seed
+        return from_array(seed) if graph else seed
     if not isinstance(gradient, Tensor):
         raise OperandError(
             f"gradients can be Tensors or None, got {type(gradient).__name__}: "

@@ -10,7 +10,7 @@ import numpy as np
 from . import sync
 from .errors import DTypeError, OperandError
 from .modes import state
-from .tensor import Tensor, _tensor
+from .tensor import Tensor, from_array
 from .values import Shape
 
 DEFAULT_DTYPE = np.dtype("float32")
@@ -40,7 +40,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
         raise DTypeError(f"tensor: cannot hold {array.dtype} data, only numbers and booleans")
     if dtype is None and array.dtype == np.float64 and not isinstance(data, np.ndarray | np.generic):
         array = array.astype(DEFAULT_DTYPE)
-    return _tensor(array, None).requires_grad_(requires_grad)
+    return from_array(array).requires_grad_(requires_grad)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -55,7 +55,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
         raise OperandError(f"from_numpy: expected an ndarray, got {type(array).__name__}")
     if array.dtype.kind not in "biufc":
         raise DTypeError(f"from_numpy: cannot hold {array.dtype} data, only numbers and booleans")
-    return _tensor(array, None)
+    return from_array(array)
 
 
 def _shape(sizes: tuple[Any, ...]) -> Shape:
@@ -78,14 +78,14 @@ def full(size: Shape, fill_value: Any, *, dtype: Any = None, requires_grad: bool
     """One value everywhere; float32 for a Python float, int64 for an int."""
     if dtype is None and isinstance(fill_value, float):
         dtype = DEFAULT_DTYPE
-    return _tensor(np.full(_shape((size,)), fill_value, dtype), None).requires_grad_(requires_grad)
+    return from_array(np.full(_shape((size,)), fill_value, dtype)).requires_grad_(requires_grad)
 
 
 def arange(*bounds: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """``arange(stop)``, ``arange(start, stop)`` or ``arange(start, stop, step)``."""
     if dtype is None and any(isinstance(bound, float) for bound in bounds):
         dtype = DEFAULT_DTYPE
-    return _tensor(np.arange(*bounds, dtype=dtype), None).requires_grad_(requires_grad)
+    return from_array(np.arange(*bounds, dtype=dtype)).requires_grad_(requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -129,13 +129,13 @@ def manual_seed(seed: int) -> None:
 
 
 def _draw(kind: Callable[[np.random.Generator], Any], dtype: Any, requires_grad: bool) -> Tensor:
-    if state.generator is not None:
-        drawn = kind(state.generator)
+    if state.stream is not None:
+        drawn = kind(state.stream.generator)
     else:
         with _generator_lock:
             drawn = kind(_generator)
     array = np.asarray(drawn, dtype or DEFAULT_DTYPE)
-    return _tensor(array, None).requires_grad_(requires_grad)
+    return from_array(array).requires_grad_(requires_grad)
 
 
 def rand(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -25,10 +25,30 @@ class ThreadState(sync.local):
         self.clock = 0  # Lamport clock: the newest sequence number made or met in this thread
         self.accumulation: str | None = None  # None: the process's default
         self.pools: list[Any] = []  # the last one serves; empty: the process's default pool
-        self.generator: np.random.Generator | None = None  # None: the process's generator
+        self.stream: Stream | None = None  # None: the process's random numbers
 
 
 state = ThreadState()
+
+
+class Stream:
+    """Random numbers that depend on a key alone; the generator is made at the first draw.
+
+    Externally synchronised: it belongs to one thread at a time.
+    """
+
+    __slots__ = ("_generator", "_key")
+
+    def __init__(self, *key: int) -> None:
+        self._key = key
+        self._generator: np.random.Generator | None = None
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """The stream's generator."""
+        if self._generator is None:
+            self._generator = np.random.default_rng(self._key)
+        return self._generator
 
 
 @dataclass(frozen=True, slots=True)

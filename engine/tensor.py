@@ -74,7 +74,8 @@ class OpNode(Node):
 
     def _unpack(self, retain: bool) -> tuple[Any, ...]:
         try:
-            values, checks = self.saved[0] if retain else self.saved.pop()
+            keep = retain or not self.recipe.consumes
+            values, checks = self.saved[0] if keep else self.saved.pop()
         except IndexError:
             raise GraphReleasedError(
                 f"Trying to backward through the graph a second time: what {self.name()} saved at "
@@ -101,11 +102,11 @@ class OpNode(Node):
         kept = dict(zip(self.recipe.saved, values, strict=True))
         for index in self.recipe.saved:
             if index < inputs and self.edges[index] is not None:
-                kept[index] = _tensor(kept[index], self.edges[index])
+                kept[index] = from_array(kept[index], self.edges[index])
         for index in self.recipe.saved[0 if not self.op.residuals else inputs :]:
             name = self.op.environment[index]
             if name == "ans":
-                kept[index] = _tensor(kept[index], (self, 0))
+                kept[index] = from_array(kept[index], (self, 0))
             elif name in self.op.residuals:
                 kept[index] = self.op.residuals[name](*[kept[i] for i in range(inputs)])
         return tuple(kept[index] for index in self.recipe.saved)
@@ -127,7 +128,7 @@ def record(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
     residuals: Sequence[Any] = ()
     if op.residuals:
         ans, *residuals = ans
-    out = _tensor(ans if type(ans) is np.ndarray else np.asarray(ans), None)
+    out = from_array(ans if type(ans) is np.ndarray else np.asarray(ans))
     if op.view and out._data.base is not None and type(args[0]) is Tensor:
         out._version = args[0]._version
     if state.grad and op.rules:
@@ -191,7 +192,8 @@ def _refused(op: Op, arrays: Sequence[Any], error: Exception) -> Exception:
     return kind(f"{op.name}({met}): {error}")
 
 
-def _tensor(data: np.ndarray, edge: Edge | None) -> Tensor:
+def from_array(data: np.ndarray, edge: Edge | None = None) -> Tensor:
+    """A tensor over the memory of ``data``, whose gradient goes to ``edge``."""
     out: Tensor = _new(Tensor)
     out._data = data
     out._edge = edge
@@ -295,7 +297,7 @@ class Tensor:
             if leaf.grad is None or type(leaf.grad) is Tensor:
                 return leaf.grad
             if leaf.face is None or leaf.face._data is not leaf.grad:
-                leaf.face = _tensor(leaf.grad, None)
+                leaf.face = from_array(leaf.grad)
             face: Tensor = leaf.face
             return face
 
@@ -341,7 +343,7 @@ class Tensor:
         (tensor([2., 4.]), None)
         """
         taken = self._leaf("take .grad").take()
-        return _tensor(taken, None) if isinstance(taken, np.ndarray) else taken
+        return from_array(taken) if isinstance(taken, np.ndarray) else taken
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget ``grad``, or with ``set_to_none=False`` fill it with zeros in place. Atomic."""
@@ -369,14 +371,14 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same memory without history: writes through it count as writes to this tensor."""
-        out = _tensor(self._data, None)
+        out = from_array(self._data)
         out._version = self._version
         return out
 
     @property
     def data(self) -> Tensor:
         """The same memory without history, and without version checks: writes go unnoticed."""
-        return _tensor(self._data, None)
+        return from_array(self._data)
 
     def numpy(self) -> np.ndarray:
         """The elements as an ndarray, without a copy.
@@ -584,7 +586,7 @@ def _refused_write(name: str, target: Tensor, value: Any, error: Exception) -> E
 
 def _call_hook(hook: Any, g: Value) -> Value | None:
     """Show a travelling gradient to user code as a Tensor, and check what comes back."""
-    seen = g if type(g) is Tensor else _tensor(np.asarray(g), None)
+    seen = g if type(g) is Tensor else from_array(np.asarray(g))
     replaced = hook(seen)
     if replaced is None:
         return None

@@ -1,5 +1,7 @@
 """Concurrent training on shared parameters (Niu, Recht, Re and Wright, "Hogwild!", 2011)."""
 
-from .share import share as share
+from .result import EpochStats, Progress, TrainResult
+from .share import share
+from .train import train
 
-__all__ = ["share"]
+__all__ = ["EpochStats", "Progress", "TrainResult", "share", "train"]

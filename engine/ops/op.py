@@ -36,11 +36,12 @@ class Recipe:
     """What one op saves, and how it pulls back, for one set of differentiated inputs. Immutable.
 
     ``saved``: positions in the environment (inputs, keywords, answer, residuals) of what to keep.
-    ``saved_inputs``: those of them that are inputs. ``rules[i]``: None, or the rule of input ``i`` with what it asks for: an index into ``saved``,
+    ``saved_inputs``: those of them that are inputs. ``consumes``: whether any of it is an array, so
+    that a backward releases it; shapes and keywords alone may be used again. ``rules[i]``: None, or the rule of input ``i`` with what it asks for: an index into ``saved``,
     or ``~i`` for the shape of input ``i``.
     """
 
-    __slots__ = ("pick", "rules", "saved", "saved_inputs", "saves_ans")
+    __slots__ = ("consumes", "pick", "rules", "saved", "saved_inputs", "saves_ans")
 
     def __init__(self, op: Op, mask: int) -> None:
         # Where something may have to be computed again, all inputs are kept for it.
@@ -59,6 +60,7 @@ class Recipe:
         self.saved = tuple(op.environment.index(name) for name in names)
         self.saved_inputs = tuple(index for index in self.saved if index < len(op.inputs))
         self.saves_ans = "ans" in names
+        self.consumes = any(name not in op.keywords for name in names)
         self.pick = _picker(self.saved)
 
     @staticmethod

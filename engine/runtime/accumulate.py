@@ -35,28 +35,32 @@ class Policy(Protocol):
         ...
 
 
-class Locked:
+class Staged:
+    """Keeps what it receives until the whole backward has succeeded."""
+
+    def __init__(self) -> None:
+        # Each position is written by one thread, once: a dict makes that atomic on every build.
+        self.staged: dict[int, Value] = {}
+        self.nodes: dict[int, Node] = {}
+
+    def receive(self, position: int, node: Node, g: Value | None) -> None:
+        """Stage the gradient."""
+        if g is not None:
+            self.nodes[position] = node
+            self.staged[position] = g
+
+
+class Locked(Staged):
     """Every contribution counted exactly once, under the leaf's lock; staged until all succeeded.
 
     The order in which backwards arrive is free, so the last bits of their sum may differ.
     """
 
-    def __init__(self) -> None:
-        # Each position is written by one thread, once: a dict makes that atomic on every build.
-        self.staged: dict[int, Value] = {}
-        self.leaves: dict[int, Node] = {}
-
-    def receive(self, position: int, node: Node, g: Value | None) -> None:
-        """Stage the gradient."""
-        if g is not None:
-            self.leaves[position] = node
-            self.staged[position] = g
-
     def commit(self) -> None:
         """Add what was staged, a leaf at a time, in the order of a sequential run."""
         hook = sync.hook
         for position in sorted(self.staged):
-            leaf = self.leaves[position]
+            leaf = self.nodes[position]
             assert isinstance(leaf, Leaf)
             if hook is not None:
                 hook("grad.commit", leaf)
@@ -94,7 +98,7 @@ class Racy(Locked):
             super().receive(position, node, g)
 
 
-class Capture(Locked):
+class Capture(Staged):
     """Functional ``grad``: what was received is handed to the caller and nothing else is touched.
 
     No leaf, no lock, no default that another thread could change.

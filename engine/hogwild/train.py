@@ -1,0 +1,233 @@
+"""Train shared parameters from many threads at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from .. import modes, sync
+from ..autograd import starts
+from ..errors import ArgumentError, OperandError, ShapeError
+from ..graph import Node
+from ..optim import SGD
+from ..runtime.execute import run
+from ..runtime.plan import Plan
+from ..runtime.pool import WorkerPool, current_pool
+from ..tensor import Tensor, from_array
+from .result import EpochStats, Progress, TrainResult, environment
+from .share import share
+from .update import Apply, Update, update_mode
+
+Loss = Callable[..., Tensor]
+
+
+def train(
+    loss: Loss,
+    data: Sequence[np.ndarray],
+    optimizer: SGD,
+    *,
+    threads: int = 2,
+    mode: str = "racy",
+    epochs: int = 1,
+    batch_size: int = 64,
+    seed: int = 0,
+    evaluate: Callable[[], float] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> TrainResult:
+    """Minimise ``loss`` over ``data`` with ``threads`` threads on the optimiser's parameters.
+
+    ``loss(*batch)`` returns a scalar Tensor; it gets rows of each array in ``data`` (equally long)
+    as Tensors. Each example is used exactly once an epoch, in an order that depends on ``seed`` and
+    the epoch alone, and random numbers drawn in ``loss`` (``engine.rand`` ...) depend on ``seed``
+    and the step alone: neither on the number of threads. ``evaluate`` runs after each epoch while
+    no thread trains; ``progress`` about ten times a second; both in the calling thread.
+
+    ``mode``: ``"racy"`` writes componentwise without a lock (Hogwild; writes may be lost),
+    ``"locked"`` writes each parameter under its lock (none is lost), ``"serial"`` uses one thread
+    (plain SGD, the same bits every run). With several threads ``racy`` and ``locked`` are **not**
+    deterministic. Reads are never locked: a step may see some parameters before and some after
+    another step's write. Parameters are marked as shared meanwhile (``share``).
+
+    ``loss`` runs in all threads at once: externally synchronised where it touches anything but its
+    arguments and the parameters. BLAS is capped at one thread each meanwhile, process-wide.
+
+    An exception in any thread stops all and is raised with a note that names its step; the
+    parameters then hold the updates of the steps that were done. Ctrl-C likewise.
+
+    >>> import engine
+    >>> x = np.linspace(-1, 1, 256, dtype="f4")
+    >>> w = engine.zeros(1, requires_grad=True)
+    >>> result = train(
+    ...     lambda x, y: ((x * w - y) ** 2).mean(), (x, 3 * x),
+    ...     engine.optim.SGD([w], lr=0.5), threads=2, epochs=20,
+    ... )
+    >>> round(w.item(), 2), result.steps
+    (3.0, 80)
+    """
+    update = update_mode(mode)
+    arrays = _check(data, optimizer, threads, epochs, batch_size)
+    job = Job(loss, arrays, optimizer, update, batch_size, seed)
+    workers = threads if update.concurrent else 1
+    started = perf_counter()
+    stats: list[EpochStats] = []
+
+    def report(step: int) -> None:
+        if progress is not None:
+            progress(Progress(len(stats), epochs, step, job.steps, stats[-1] if stats else None))
+
+    with threadpool_limits(1, user_api="blas"), _shared(optimizer.params):
+        facts = environment()
+        for epoch in range(epochs):
+            seconds, mean = job.run_epoch(epoch, workers, report)
+            metric = None if evaluate is None else _evaluated(evaluate)
+            stats.append(EpochStats(epoch, mean, metric, seconds, job.steps / seconds))
+        report(0)
+    staleness = dict(sorted(job.staleness.items()))
+    seconds = perf_counter() - started
+    return TrainResult(
+        mode, workers, tuple(stats), staleness, facts, epochs * job.steps, seconds
+    )
+
+
+def _check(
+    data: Sequence[np.ndarray], optimizer: SGD, threads: int, epochs: int, batch_size: int
+) -> list[np.ndarray]:
+    for name, value in (("threads", threads), ("epochs", epochs), ("batch_size", batch_size)):
+        if not isinstance(value, int) or value < 1:
+            raise ArgumentError(f"train: {name} must be an int of 1 or more, got {value!r}")
+    if not isinstance(optimizer, SGD):
+        raise OperandError(f"train: optimizer must be an SGD, got {type(optimizer).__name__}")
+    arrays = [a._data if isinstance(a, Tensor) else np.asarray(a) for a in data]
+    lengths = {len(a) if a.ndim else 0 for a in arrays}
+    if len(lengths) != 1 or 0 in lengths:
+        shapes = [a.shape for a in arrays]
+        raise ShapeError(f"train: data must be equally long non-empty arrays, got shapes {shapes}")
+    return arrays
+
+
+def _evaluated(evaluate: Callable[[], float]) -> float:
+    with modes.no_grad():
+        return float(evaluate())
+
+
+@contextmanager
+def _shared(params: Sequence[Tensor]) -> Iterator[None]:
+    """Waive the version checks of ``params``; afterwards they are checked as before."""
+    cells = [p._version for p in params]
+    share(params)
+    try:
+        yield
+    finally:
+        for p, cell in zip(params, cells, strict=True):
+            p._version = cell
+            p.bump_version(2)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one thread counts. Thread-local until the thread has ended."""
+
+    loss: float = 0.0  # summed over examples
+    staleness: Counter[int] = field(default_factory=Counter)
+
+
+class Job:
+    """The threads of one training run and what they share."""
+
+    def __init__(
+        self,
+        loss: Loss,
+        arrays: Sequence[np.ndarray],
+        optimizer: SGD,
+        update: Update,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        # Immutable.
+        self.loss = loss
+        self.arrays = arrays
+        self.optimizer = optimizer
+        self.update = update
+        self.batch_size = batch_size
+        self.seed = seed
+        self.examples = len(arrays[0])
+        self.steps = -(-self.examples // batch_size)
+        self.index: dict[Node, int] = {p._leaf("train"): i for i, p in enumerate(optimizer.params)}
+        self.staleness: Counter[int] = Counter()  # touched between epochs only
+        # Set between epochs, while no thread runs.
+        self.order = np.arange(0)
+        self.first_step = 0
+        self.tickets = sync.Counter()  # internally synchronised: which batch comes next
+        self.written = sync.Counter()  # internally synchronised: steps whose updates are written
+        self.failures: list[tuple[int, BaseException]] = []  # append is atomic
+        self.stopped = False  # atomic; a stale read trains one more step
+
+    def run_epoch(
+        self, epoch: int, workers: int, report: Callable[[int], None]
+    ) -> tuple[float, float]:
+        """One pass over the data by ``workers`` threads: (seconds, mean loss)."""
+        self.order = np.random.default_rng((self.seed, epoch)).permutation(self.examples)
+        self.first_step = epoch * self.steps
+        self.tickets = sync.Counter()
+        tallies = [Tally() for _ in range(workers)]
+        started = perf_counter()
+        threads = [
+            sync.start_thread(lambda tally=tally: self._train(tally), f"hogwild-{i}")
+            for i, tally in enumerate(tallies)
+        ]
+        self._wait(threads, report)
+        seconds = perf_counter() - started
+        for tally in tallies:
+            self.staleness += tally.staleness
+        return seconds, sum(tally.loss for tally in tallies) / self.examples
+
+    def _wait(self, threads: list[sync.Joinable], report: Callable[[int], None]) -> None:
+        """Until all threads have ended, whatever happens here: Ctrl-C, a failing ``report``."""
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.1)
+                    report(min(self.tickets.value, self.steps))
+        finally:
+            self.stopped = True
+            for thread in threads:
+                thread.join()
+        self.stopped = False
+        if self.failures:
+            _, error = min(self.failures, key=lambda failure: failure[0])
+            raise error
+
+    def _train(self, tally: Tally) -> None:
+        """One thread's share of an epoch."""
+        batch = -1
+        try:
+            with WorkerPool(0):  # the threads are the parallelism
+                while not self.stopped and (batch := self.tickets.next()) < self.steps:
+                    self._step(batch, tally)
+        except BaseException as error:  # belongs to the caller of train, with the step that failed
+            step = self.first_step + batch
+            error.add_note(f"in step {step} of engine.hogwild.train (batch {batch} of its epoch)")
+            self.failures.append((step, error))
+            self.stopped = True
+        finally:
+            modes.state.stream = None
+
+    def _step(self, batch: int, tally: Tally) -> None:
+        rows = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        modes.state.stream = modes.Stream(self.seed, self.first_step + batch)
+        begun = self.written.value
+        value = self.loss(*[from_array(a[rows]) for a in self.arrays])
+        edges, gradients = starts((value,), None, False)
+        run(
+            Plan.of(edges), gradients, Apply(self.optimizer, self.update, self.index),
+            current_pool(),
+        )
+        tally.staleness[self.written.next() - begun] += 1
+        tally.loss += float(value) * len(rows)
