@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import engine
+from engine.runtime import pool
 
-POOL_THREAD = "engine-worker-"  # the default pool lives until the interpreter exits
 PATIENCE = 5.0  # seconds for a thread that is ending already
 
 # Slow machines are no failures, and every run tries the same examples.
@@ -55,11 +55,9 @@ def _no_thread_left_behind() -> Iterator[None]:
 
 def leftover_threads(before: set[threading.Thread], patience: float) -> list[threading.Thread]:
     """The threads that are not in `before`, do not belong to the default pool and do not end."""
-    new = [
-        thread
-        for thread in threading.enumerate()
-        if thread not in before and not thread.name.startswith(POOL_THREAD)
-    ]
+    default = pool._default  # made at its first use; lives until the interpreter exits
+    may_stay = before.union(default._threads if default else ())
+    new = [thread for thread in threading.enumerate() if thread not in may_stay]
     for thread in new:
         thread.join(patience)
     return [thread for thread in new if thread.is_alive()]

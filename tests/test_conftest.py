@@ -2,35 +2,66 @@
 
 import threading
 
-from tests.conftest import POOL_THREAD, leftover_threads
+import pytest
+
+import engine
+from engine.runtime import pool
+from tests.conftest import leftover_threads
 
 
-def running_thread(name):
-    """A thread that runs until the event is set."""
+@pytest.fixture
+def thread():
+    """A thread that runs until the test ends."""
     end = threading.Event()
-    thread = threading.Thread(target=end.wait, name=name)
+    thread = threading.Thread(target=end.wait)
     thread.start()
-    return thread, end
+    yield thread
+    end.set()
+    thread.join()
 
 
-def test_a_thread_that_stays_is_seen():
+def test_a_thread_that_stays_is_seen(thread):
+    before = set(threading.enumerate()) - {thread}
+    assert leftover_threads(before, patience=0.0) == [thread]
+
+
+def test_a_thread_that_was_there_before_may_stay(thread):
+    assert leftover_threads({*threading.enumerate()}, patience=0.0) == []
+
+
+def test_a_thread_that_is_ending_is_waited_for():
     before = set(threading.enumerate())
-    thread, end = running_thread("stray")
-    try:
-        assert leftover_threads(before, patience=0.0) == [thread]
-    finally:
-        end.set()
-    assert leftover_threads(before, patience=10.0) == []
+    thread = threading.Thread(target=sum, args=(range(10**6),))
+    thread.start()
+    assert leftover_threads(before, patience=30.0) == []
 
 
-def test_threads_of_the_default_pool_and_older_ones_may_stay():
-    worker, end_worker = running_thread(f"{POOL_THREAD}0")
-    older, end_older = running_thread("older")
+@pytest.fixture
+def started():
+    """Let `pool` start its threads, by giving it something to do."""
+
+    def start(pool):
+        done = threading.Event()
+        assert pool.submit(done.set)
+        assert done.wait(30.0)
+        return pool
+
+    return start
+
+
+def test_a_pool_that_nobody_shut_down_is_seen(started):
+    before = set(threading.enumerate())
+    forgotten = started(engine.WorkerPool(2))
     try:
-        before = set(threading.enumerate()) - {worker}
-        assert leftover_threads(before, patience=0.0) == []
+        assert len(leftover_threads(before, patience=0.0)) == 2
     finally:
-        end_worker.set()
-        end_older.set()
-        worker.join()
-        older.join()
+        forgotten.shutdown()
+    assert leftover_threads(before, patience=0.0) == []
+
+
+def test_the_default_pool_may_stay(started):
+    before = {t for t in threading.enumerate() if not t.name.startswith("engine-worker-")}
+    engine.set_num_workers(2)
+    started(pool.current_pool())
+    assert leftover_threads(before, patience=0.0) == []
+    engine.set_num_workers(max(pool.cores() - 1, 0))
