@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def backward(
     targets = None if inputs is None else [_accumulating(t) for t in _inputs(inputs)]
     plan = Plan.of(edges, targets)
     retain = create_graph if retain_graph is None else retain_graph
-    run(plan, seeds, policy, current_pool(), retain=retain, graph=create_graph)
+    run(plan, seeds, policy(plan.nodes), current_pool(), retain=retain, graph=create_graph)
 
 
 def grad(
@@ -103,11 +104,10 @@ def grad(
     sources = _inputs(inputs)
     wanted = [_edge(t) for t in sources]
     plan = Plan.of(edges, [node for node, _ in wanted])
-    policy = Capture()
+    policy = Capture(plan.nodes)
     retain = create_graph if retain_graph is None else retain_graph
     run(plan, seeds, policy, current_pool(), retain=retain, graph=create_graph)
-    position = {plan.nodes[sink]: sink for sink in plan.sinks}
-    results = [policy.result(position.get(node, -1), port) for node, port in wanted]
+    results = policy.results(wanted)
     unused = bool(allow_unused or materialize_grads)
     return tuple(
         _result(index, source, value, unused, materialize_grads)
@@ -168,6 +168,14 @@ def starts(
     return edges, [_seed(r, g, graph) for r, g in zip(roots, given, strict=True)]
 
 
+@lru_cache
+def _one(dtype: np.dtype[Any]) -> np.ndarray:
+    """The seed of a scalar: shared and read-only, rules only read what they are given."""
+    one = np.ones((), dtype)
+    one.flags.writeable = False
+    return one
+
+
 def _seed(root: Tensor, gradient: Any, graph: bool) -> Value:
     """What flows into a root, in its dtype: an ndarray, or a Tensor if the backward is recorded."""
     if gradient is None:
@@ -176,7 +184,7 @@ def _seed(root: Tensor, gradient: Any, graph: bool) -> Value:
                 "grad can be implicitly created only for scalar outputs, got shape "
                 f"{root.shape}: call .sum(), or pass the gradient of this output"
             )
-        seed = np.ones(root.shape, root.dtype)
+        seed = _one(root.dtype) if root._data.ndim == 0 else np.ones(root.shape, root.dtype)
         return from_array(seed) if graph else seed
     if not isinstance(gradient, Tensor):
         raise OperandError(

@@ -79,7 +79,7 @@ class Node:
         """Shape and dtype of one of the outputs."""
         return self.shape, self.dtype
 
-    def pull(self, g: Value, wanted: Sequence[object | None], retain: bool) -> Sequence[Value]:
+    def pull(self, g: Value, wanted: Sequence[object | None], retain: bool) -> list[Value]:
         """The gradient of each input from that of the output; None where none is ``wanted``.
 
         ``retain``: leave the saved values for another backward. ``g`` is never written to.
@@ -89,6 +89,9 @@ class Node:
     def cost(self, g: Value) -> int:
         """Estimated element operations of ``pull``: decides whether a hand-off can pay."""
         return math.prod(g.shape)
+
+
+LEAF_SEQ = sys.maxsize  # a leaf runs as soon as its gradient is complete
 
 
 class Leaf(Node):
@@ -103,7 +106,7 @@ class Leaf(Node):
 
     def __init__(self, shape: Shape, dtype: np.dtype[Any]) -> None:
         self.edges = ()
-        self.seq = sys.maxsize  # runs as soon as its gradient is complete
+        self.seq = LEAF_SEQ
         self.shape = shape
         self.dtype = dtype
         self.origin = None

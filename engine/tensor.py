@@ -23,7 +23,7 @@ from .errors import (
     SavedValueChangedError,
     ShapeError,
 )
-from .graph import Edge, Leaf, Node, VersionCell, caller, describe
+from .graph import LEAF_SEQ, Edge, Leaf, Node, Origin, VersionCell, caller, describe
 from .hooks import HookList, RemovableHandle
 from .modes import state
 from .ops.op import BY_FUNCTION, OPS, Op, Recipe
@@ -31,7 +31,6 @@ from .sync import Lock
 from .values import Shape, Value
 
 _new = object.__new__
-_LEAF_SEQ = Leaf((), np.dtype("f4")).seq
 
 
 class OpNode(Node):
@@ -62,9 +61,12 @@ class OpNode(Node):
                 grads.append(None)
             else:
                 rule, asks = entry
-                grads.append(
-                    rule(g, *[values[i] if i >= 0 else self._shape_of(~i) for i in asks])
-                )
+                if len(asks) == 1 and asks[0] >= 0:
+                    grads.append(rule(g, values[asks[0]]))
+                else:
+                    grads.append(
+                        rule(g, *[values[i] if i >= 0 else self._shape_of(~i) for i in asks])
+                    )
         return grads
 
     def _shape_of(self, index: int) -> Shape:
@@ -147,7 +149,7 @@ def _node(op: Op, edges: list[Edge | None], out: Tensor) -> OpNode:
         if edge is not None:
             mask |= bit
             # Larger than all that it was made from, in whatever thread that was made.
-            if seq < edge[0].seq != _LEAF_SEQ:
+            if seq < edge[0].seq != LEAF_SEQ:
                 seq = edge[0].seq
         bit += bit
     state.clock = seq = seq + 1
@@ -426,7 +428,7 @@ class Tensor:
             ufunc(self._data, value, out=self._data)
         except (TypeError, ValueError) as error:
             raise _refused_write(ufunc.__name__, self, value, error) from error
-        self.bump_version()
+        self._wrote(caller(3))
         return self
 
     def _check_writable(self, name: str) -> None:
@@ -442,16 +444,11 @@ class Tensor:
             "or under engine.no_grad()"
         )
 
-    def bump_version(self, depth: int = 3) -> None:
+    def _wrote(self, where: Origin) -> None:
         """Note a write to the elements, so that a backward that saved them raises."""
         cell = self._version
         if cell is not None:
-            cell[0] = (cell[0][0] + 1 if cell[0] else 1, caller(depth))
-
-    @property
-    def _version_number(self) -> int:
-        cell = self._version
-        return cell[0][0] if cell and cell[0] else 0
+            cell[0] = (cell[0][0] + 1 if cell[0] else 1, where)
 
     def add_(self, other: Any, *, alpha: Scalar = 1) -> Tensor:
         """``self += alpha * other``, in place: externally synchronised."""
@@ -477,7 +474,7 @@ class Tensor:
             self._data[...] = value
         except (TypeError, ValueError) as error:
             raise _refused_write("copy", self, value, error) from error
-        self.bump_version(2)
+        self._wrote(caller(2))
         return self
 
     def zero_(self) -> Tensor:
@@ -521,7 +518,7 @@ class Tensor:
     def __setitem__(self, index: Any, value: Any) -> None:
         self._check_writable("__setitem__")
         self._data[_plain(index)] = _plain(value)
-        self.bump_version(2)
+        self._wrote(caller(2))
 
     def __len__(self) -> int:
         if not self.ndim:

@@ -54,26 +54,27 @@ def add(total: Value, g: Value, owned: bool) -> Value:
     return total + g
 
 
-def _references(cells: list[Any], index: int) -> int:
-    return getrefcount(cells[index])
+def _references(cells: Any, key: int) -> int:
+    value = cells[key]
+    return getrefcount(value)
 
 
-# What `_references` counts for a value that nothing but its cell holds. Measured, because it
-# differs between versions of Python.
+# What `private` counts for a value that nothing but its cell holds. Measured by code of the same
+# form, because it differs between versions of Python.
 _ALONE = _references([np.empty(1)], 0)
 
 
-def private(cells: list[Any], index: int) -> Value:
-    """``cells[index]`` as an array that nobody else holds: itself if that is so, else a copy.
+def private(cells: Any, key: int) -> Value:
+    """``cells[key]`` as an array that nobody else holds: itself if that is so, else a copy.
 
     A rule may hand the same array to several inputs, or a view of a saved value, or the caller's
     own seed. Such an array must not become a ``.grad``, which is later written in place. Whether an
-    array is shared is read off its reference count: exact, because only its holders could add one.
+    array is shared is read off its reference count: exact, because only a holder can add a holder.
     """
-    if type(cells[index]) is np.ndarray:
-        flags = cells[index].flags
-        if flags.owndata and flags.c_contiguous and _references(cells, index) == _ALONE:
-            return cells[index]
-    elif not isinstance(cells[index], np.generic):
-        return cells[index]
-    return np.array(cells[index], order="C")
+    value = cells[key]
+    if type(value) is np.ndarray:
+        if getrefcount(value) == _ALONE and value.base is None and value.flags.c_contiguous:
+            return value
+    elif not isinstance(value, np.generic):
+        return value
+    return np.array(value, order="C")

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from .. import modes, sync
 from ..autograd import starts
 from ..errors import ArgumentError, OperandError, ShapeError
-from ..graph import Node
+from ..graph import Node, caller
 from ..optim import SGD
 from ..runtime.execute import run
 from ..runtime.plan import Plan
@@ -127,7 +127,7 @@ def _shared(params: Sequence[Tensor]) -> Iterator[None]:
     finally:
         for p, cell in zip(params, cells, strict=True):
             p._version = cell
-            p.bump_version(2)
+            p._wrote(caller(2))
 
 
 @dataclass(slots=True)
@@ -225,9 +225,7 @@ class Job:
         begun = self.written.value
         value = self.loss(*[from_array(a[rows]) for a in self.arrays])
         edges, gradients = starts((value,), None, False)
-        run(
-            Plan.of(edges), gradients, Apply(self.optimizer, self.update, self.index),
-            current_pool(),
-        )
+        plan = Plan.of(edges)
+        run(plan, gradients, Apply(plan.nodes, self.optimizer, self.update, self.index), current_pool())
         tally.staleness[self.written.next() - begun] += 1
         tally.loss += float(value) * len(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -87,8 +88,10 @@ class Apply(Staged):
     Staged until the backward is through, so that a parameter used twice is read unchanged by it.
     """
 
-    def __init__(self, optimizer: SGD, update: Update, index: dict[Node, int]) -> None:
-        super().__init__()
+    def __init__(
+        self, nodes: Sequence[Node], optimizer: SGD, update: Update, index: dict[Node, int]
+    ) -> None:
+        super().__init__(nodes)
         self._optimizer = optimizer
         self._update = update
         self._index = index  # immutable: leaf -> its place in optimizer.params

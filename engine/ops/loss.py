@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .op import op
+from .op import arange, ones, op
 
 
 def _cross_entropy(logits, target, reduction="mean"):
@@ -11,31 +11,40 @@ def _cross_entropy(logits, target, reduction="mean"):
     The logits are laid out classes first: NumPy reduces a short last axis slowly.
     """
     rows, classes = logits.shape
-    _check_target(target, rows, classes)
+    flat = _flat(logits, target)
     shifted = logits.T.copy()
-    shifted -= np.maximum.reduce(shifted, axis=0)
-    losses = -shifted[target, np.arange(rows)]
+    if rows:
+        shifted -= np.maximum.reduce(shifted, axis=0)
+    picked = shifted.ravel().take(flat)
     exps = np.exp(shifted, out=shifted)
-    sums = np.add.reduce(exps, axis=0)
-    losses += np.log(sums)
-    return _reduce(losses, reduction), exps, sums
+    sums = ones(classes, exps.dtype).dot(exps)
+    losses = np.log(sums)
+    losses -= picked
+    return _reduce(losses, reduction), exps, sums, flat
 
 
-def _check_target(target, rows, classes):
+def _flat(logits, target):
+    """Where in the logits, laid out classes first, each row's target lies."""
+    rows, classes = logits.shape
     if target.shape != (rows,) or target.dtype.kind not in "iu":
         raise ValueError(
             f"the target must hold one class index per row, shape ({rows},) of an integer dtype; "
             f"got shape {target.shape} of {target.dtype}"
         )
-    if rows and not 0 <= target.min() <= target.max() < classes:
+    target = target.astype(np.intp, copy=False)
+    unsigned = target.view(np.uintp)  # a negative index is a huge one
+    if rows and unsigned[unsigned.argmax()] >= classes:
         raise IndexError(
             f"class indices must lie in 0..{classes - 1}, got {target.min()}..{target.max()}"
         )
+    flat = target * rows
+    flat += arange(rows)
+    return flat
 
 
 def _reduce(losses, reduction):
     if reduction == "mean":
-        return np.add.reduce(losses) / max(len(losses), 1)
+        return losses.dot(ones(len(losses), losses.dtype)) / max(len(losses), 1)
     if reduction == "sum":
         return np.add.reduce(losses)
     if reduction == "none":
@@ -43,17 +52,17 @@ def _reduce(losses, reduction):
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
 
 
-def _cross_entropy_pull(g, logits_shape, target, exps, sums, reduction):
+def _cross_entropy_pull(g, logits_shape, target, exps, sums, flat, reduction):
     """g * (softmax - one hot), classes first as the forward left them, and turned back."""
     rows, classes = logits_shape
     if reduction == "mean":
         g = g / max(rows, 1)
-    if type(g) is not np.ndarray and not isinstance(g, np.generic):
-        hot = np.equal(target, np.arange(classes)[:, None])
-        return ((exps / sums - hot) * g).T
-    out = exps * (g / sums)
-    out[target, np.arange(rows)] -= g
-    return out.T
+    if isinstance(exps, np.ndarray):
+        out = exps * (g / sums)
+        out.ravel()[flat] -= g
+        return out.T
+    hot = np.equal(target, np.arange(classes)[:, None])
+    return ((exps / sums - hot) * g).T
 
 
 def _exps(logits, target):
@@ -77,7 +86,7 @@ def _mse_scale(g, shape, reduction):
 
 op(
     "cross_entropy", _cross_entropy, "logits target",
-    residuals={"exps": _exps, "sums": _sums}, logits=_cross_entropy_pull,
+    residuals={"exps": _exps, "sums": _sums, "flat": lambda logits, target: None}, logits=_cross_entropy_pull,
 )
 op(
     "mse_loss", _mse_loss, "x target",

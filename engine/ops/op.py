@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -169,6 +170,25 @@ def _keyword_defaults(forward: Forward, inputs: int) -> dict[str, Any]:
         return {}
     parameters = list(inspect.signature(forward).parameters.values())
     return {p.name: p.default for p in parameters[inputs:]}
+
+
+@lru_cache(maxsize=64)
+def ones(count: int, dtype: np.dtype[Any]) -> np.ndarray:
+    """A vector of ones to sum with: ``ones @ x`` runs in BLAS, far faster than a reduction.
+
+    Shared and read-only: immutable.
+    """
+    vector = np.ones(count, dtype)
+    vector.flags.writeable = False
+    return vector
+
+
+@lru_cache(maxsize=64)
+def arange(count: int) -> np.ndarray:
+    """0, 1, ..., count - 1. Shared and read-only: immutable."""
+    vector = np.arange(count)
+    vector.flags.writeable = False
+    return vector
 
 
 OPS: dict[str, Op] = {}

@@ -9,11 +9,12 @@ import numpy as np
 
 from .. import sync
 from ..errors import ArgumentError, OperandError
+from ..graph import Origin, caller
 from ..tensor import Tensor
 
-# Elements that a scratch buffer holds: a temporary as large as a weight is never made, and 64 k
+# Elements that a scratch buffer holds: a temporary as large as a weight is never made, and this
 # elements are as fast as any size.
-CHUNK = 65_536
+CHUNK = 131_072
 
 
 class _Scratch(sync.local):
@@ -74,39 +75,49 @@ class SGD:
 
     def step(self) -> None:
         """Move every parameter that has a gradient against it."""
-        hook = sync.hook
+        hook, where = sync.hook, caller(2)
         for index, p in enumerate(self.params):
+            leaf = p._leaf("step")
             if hook is not None:
                 hook("param.write", p)
-            with p.grad_lock:
-                grad = p.grad
-                if grad is not None:
-                    self.update(index, grad._data)
+            with leaf.lock:
+                g = leaf.grad
+                if g is not None:
+                    self.update(index, g._data if isinstance(g, Tensor) else g, where)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """``zero_grad`` of every parameter."""
         for p in self.params:
             p.zero_grad(set_to_none)
 
-    def update(self, index: int, g: np.ndarray) -> None:
+    def update(self, index: int, g: np.ndarray, where: Origin | None = None) -> None:
         """Move parameter ``index`` against ``g`` in place; ``g`` is only read. Takes no lock.
 
         Racy when threads share the parameter: a write may be lost element by element. Externally
-        synchronised by its ``grad_lock`` where that must not be.
+        synchronised by its ``grad_lock`` where that must not be. ``where``: the line to name to
+        whoever still needs the old value.
         """
         p = self.params[index]
+        data = p._data
+        if self.momentum or self.weight_decay or data.size > CHUNK:
+            self._update_in_pieces(index, data, g)
+        else:
+            step = _scratch.of(data.dtype)[: data.size].reshape(data.shape)
+            np.subtract(data, np.multiply(g, self.lr, out=step), out=data)
+        if p._version is not None:
+            p._wrote(where or caller(2))
+
+    def _update_in_pieces(self, index: int, data: np.ndarray, g: np.ndarray) -> None:
         velocity = self._moving(index) if self.momentum else None
-        lr = np.asarray(self.lr, p.dtype)
-        for at, grad, speed in _pieces(p._data, g, velocity):
-            step = _scratch.of(p.dtype)[: grad.size].reshape(grad.shape)
+        for at, grad, speed in _pieces(data, g, velocity):
+            step = _scratch.of(data.dtype)[: grad.size].reshape(grad.shape)
             if self.weight_decay:
                 np.multiply(at, self.weight_decay, out=step)
                 grad = np.add(step, grad, out=step)
             if speed is not None:
                 np.multiply(speed, self.momentum, out=speed)
                 grad = np.add(speed, grad, out=speed)
-            np.subtract(at, np.multiply(grad, lr, out=step), out=at)
-        p.bump_version(2)
+            np.subtract(at, np.multiply(grad, self.lr, out=step), out=at)
 
     def _moving(self, index: int) -> np.ndarray:
         velocity = self._velocity[index]

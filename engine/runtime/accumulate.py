@@ -8,7 +8,7 @@ everything as it was when the backward raises, and takes no lock in a worker: a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -16,15 +16,15 @@ import numpy as np
 
 from .. import modes, sync
 from ..errors import ArgumentError
-from ..graph import Leaf, Node
+from ..graph import Edge, Leaf, Node
 from ..values import Value, private
 
 
 class Policy(Protocol):
     """Where the gradients of a backward's sinks go."""
 
-    def receive(self, position: int, node: Node, g: Value | None) -> None:
-        """Take the complete gradient of the sink at ``position``; None: nothing flowed there.
+    def receive(self, position: int, g: Value | None) -> None:
+        """Take the complete gradient of a sink; None: nothing flowed there.
 
         Called once a sink, in any thread, under no lock.
         """
@@ -36,17 +36,16 @@ class Policy(Protocol):
 
 
 class Staged:
-    """Keeps what it receives until the whole backward has succeeded."""
+    """Keeps what it receives until the whole backward has succeeded. ``nodes``: the plan's."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes  # immutable
         # Each position is written by one thread, once: a dict makes that atomic on every build.
         self.staged: dict[int, Value] = {}
-        self.nodes: dict[int, Node] = {}
 
-    def receive(self, position: int, node: Node, g: Value | None) -> None:
+    def receive(self, position: int, g: Value | None) -> None:
         """Stage the gradient."""
         if g is not None:
-            self.nodes[position] = node
             self.staged[position] = g
 
 
@@ -61,7 +60,7 @@ class Locked(Staged):
         hook = sync.hook
         for position in sorted(self.staged):
             leaf = self.nodes[position]
-            assert isinstance(leaf, Leaf)
+            assert isinstance(leaf, Leaf)  # these policies are given the leaves of a whole graph
             if hook is not None:
                 hook("grad.commit", leaf)
             with leaf.lock:
@@ -86,16 +85,17 @@ class Racy(Locked):
     made under the leaf's lock, at the end, by the caller. Not undone when the backward raises.
     """
 
-    def receive(self, position: int, node: Node, g: Value | None) -> None:
+    def receive(self, position: int, g: Value | None) -> None:
         """Add to the leaf's array where it has one, else stage."""
         # Racy by intent: another thread may be adding to this very array, may have taken it (the
         # contribution then goes with it, or is lost), and may make a new one. The reference read
         # here keeps the array alive whatever the others do.
-        buffer = node.grad if isinstance(node, Leaf) else None
+        leaf = self.nodes[position]
+        buffer = leaf.grad if isinstance(leaf, Leaf) else None
         if type(buffer) is np.ndarray and g is not None and not _is_recorded(g):
-            _add_racy(node, buffer, g)
+            _add_racy(leaf, buffer, g)
         else:
-            super().receive(position, node, g)
+            super().receive(position, g)
 
 
 class Capture(Staged):
@@ -107,14 +107,17 @@ class Capture(Staged):
     def commit(self) -> None:
         """Nothing to make count."""
 
-    def result(self, position: int, port: int) -> Value | None:
-        """The gradient captured at a sink's output, in an array that nobody else holds."""
-        if position not in self.staged:
+    def results(self, wanted: Sequence[Edge]) -> list[Value | None]:
+        """The gradients captured at the wanted edges, each in an array that nobody else holds."""
+        position = {self.nodes[sink]: sink for sink in self.staged}
+        return [self._result(position.get(node, -1), port) for node, port in wanted]
+
+    def _result(self, position: int, port: int) -> Value | None:
+        if position < 0:
             return None
-        g = self.staged[position]
-        if type(g) is list:
-            return g[port] if g[port] is None else private(g, port)
-        del g
+        if type(self.staged[position]) is list:  # of a node with several outputs
+            outputs = self.staged[position]
+            return None if outputs[port] is None else private(outputs, port)
         return private(self.staged, position)
 
 
@@ -177,6 +180,6 @@ def set_accumulation(mode: str) -> None:
     _default = _check(mode)
 
 
-def chosen_policy(call: str | None) -> Locked:
+def chosen_policy(call: str | None) -> type[Locked]:
     """The policy of a call: its own, else its thread's, else the process's."""
-    return POLICIES[_check(call) if call is not None else modes.state.accumulation or _default]()
+    return POLICIES[_check(call) if call is not None else modes.state.accumulation or _default]

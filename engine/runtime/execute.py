@@ -12,17 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import modes, sync
-from ..graph import Node, describe
+from ..graph import Edge, describe
 from ..hooks import HookList
 from ..values import Value, fit
 from .accumulate import Policy
-from .plan import Plan
+from .plan import Plan, Route
 from .pool import WorkerPool
 from .ready import ReadyQueue
 from .task import GraphTask
-
-_NOTHING: Sequence[Value] = ()
-
 
 def run(
     plan: Plan,
@@ -58,9 +55,7 @@ def run(
 def _drive(task: GraphTask, seeds: Sequence[Value], pool: WorkerPool) -> None:
     """The caller's part: everything that no worker has taken."""
     ready = pool.order()
-    for route, seed in zip(task.plan.seeds, seeds, strict=True):
-        if route is not None and task.deliver(*route, seed):
-            ready.push(route[0])
+    _deliver(task, task.plan.seeds, task.plan.roots, seeds, ready)
     position: int | None = None
     while True:
         if position is not None:
@@ -88,21 +83,79 @@ def _help(task: GraphTask, pool: WorkerPool) -> None:
 
 
 def _work(task: GraphTask, ready: ReadyQueue, pool: WorkerPool) -> None:
-    position = -1
+    """Run what is ready, and what that makes ready, until nothing is or the task has failed."""
+    plan, cells, waiting, retain = task.plan, task.cells, ready.positions, task.retain
+    nodes, routes, sinks = plan.nodes, plan.routes, plan.sinks
+    hook, position = sync.hook, -1
     try:
-        while ready and not task.failed:
+        while waiting and not task.failed:
             position = ready.pop()
-            if pool.idle and ready:
+            if pool.idle and waiting:
                 _offer(task, ready, pool)
-            _step(task, position, ready)
+            node, g, onward = nodes[position], cells[position], routes[position]
+            cells[position] = None
+            if hook is not None:
+                hook("node.begin", node)
+            if node.hooks is not None:
+                g = _call_hooks(node.hooks, g)
+            if position in sinks:
+                task.policy.receive(position, g)
+            grads = node.pull(g, onward, retain) if onward and g is not None else None
+            g = None  # whoever gets it next may want to be its only holder
+            if hook is not None:
+                hook("node.end", node)  # before what it made can begin elsewhere
+            if onward:
+                _deliver(task, onward, node.edges, grads or [None] * len(onward), ready)
+                grads = None
     except BaseException as error:  # whatever user code raises belongs to the task's caller
         task.fail(position, error)
+
+
+def _deliver(
+    task: GraphTask,
+    routes: Sequence[Route | None],
+    edges: Sequence[Edge | None],
+    grads: Sequence[Value | None],
+    ready: ReadyQueue,
+) -> None:
+    """Put each gradient, in the shape and dtype of what it is the gradient of, where it belongs."""
+    gathers, leaves = task.gathers, task.plan.leaves
+    for route, edge, grad in zip(routes, edges, grads, strict=True):
+        if route is None or edge is None:
+            continue
+        if grad is not None:
+            node, port = edge
+            shape, dtype = node.output(port) if port else (node.shape, node.dtype)
+            if grad.shape != shape or grad.dtype is not dtype:
+                grad = fit(grad, shape, dtype)
+        target, slot = route
+        if target in gathers:
+            if not task.gather(target, slot, grad):
+                continue
+            grad = gathers[target].result()
+        if target < leaves:
+            _arrive(task, target, grad)
+        else:
+            task.cells[target] = grad
+            ready.push(target)
+
+
+def _arrive(task: GraphTask, position: int, g: Value | None) -> None:
+    """A leaf's gradient is complete: a leaf makes nothing of it, so it never waits in a queue."""
+    leaf, hook = task.plan.nodes[position], sync.hook
+    if hook is not None:
+        hook("node.begin", leaf)
+    if leaf.hooks is not None:
+        g = _call_hooks(leaf.hooks, g)
+    task.policy.receive(position, g)
+    if hook is not None:
+        hook("node.end", leaf)
 
 
 def _offer(task: GraphTask, ready: ReadyQueue, pool: WorkerPool) -> None:
     """Give idle workers what is heavy enough among the nodes that would have to wait."""
     nodes, cells = task.plan.nodes, task.cells
-    for position in ready:
+    for position in tuple(ready.positions):
         g = cells[position]
         if g is None or type(g) is list or nodes[position].cost(g) < pool.heavy:
             continue
@@ -113,39 +166,9 @@ def _offer(task: GraphTask, ready: ReadyQueue, pool: WorkerPool) -> None:
             return  # the offer stands: the caller takes it back when it has nothing else
 
 
-def _step(task: GraphTask, position: int, ready: ReadyQueue) -> None:
-    """Run one node: its gradient goes to the policy, and what it makes of it to its inputs."""
-    plan = task.plan
-    node = plan.nodes[position]
-    routes = plan.routes[position]
-    hook = sync.hook
-    if hook is not None:
-        hook("node.begin", node)
-    g = task.take(position)
-    if node.hooks is not None and g is not None:
-        g = _call_hooks(node.hooks, g)
-    if position in plan.sinks:
-        task.policy.receive(position, node, g)
-    grads = node.pull(g, routes, task.retain) if routes and g is not None else _NOTHING
-    del g
-    if hook is not None:
-        hook("node.end", node)  # before what it made can begin elsewhere
-    for index, route in enumerate(routes):
-        if route is not None:
-            grad = grads[index] if grads else None
-            if task.deliver(*route, grad if grad is None else _fitted(node, index, grad)):
-                ready.push(route[0])
-
-
-def _fitted(node: Node, index: int, grad: Value) -> Value:
-    edge = node.edges[index]
-    assert edge is not None
-    return fit(grad, *edge[0].output(edge[1]))
-
-
-def _call_hooks(hooks: HookList, g: Value) -> Value:
+def _call_hooks(hooks: HookList, g: Value | None) -> Value | None:
     """Each hook sees what the one before it returned; None leaves the gradient as it is."""
-    for _, hook in hooks.entries:
+    for _, hook in hooks.entries if g is not None else ():
         replaced = hook(g)
         if replaced is not None:
             g = replaced

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from ..graph import Edge, Leaf, Node
+from ..graph import LEAF_SEQ, Edge, Node
 
 Route = tuple[int, int]  # (position of the target, slot that the contribution fills)
 
@@ -25,7 +25,7 @@ class Joint:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What flows where. Immutable.
+    """What flows where. Immutable once made.
 
     A node's *position* is its rank in the order in which a sequential run takes nodes that are
     ready: newest first, leaves before all. Contributions to a node are numbered in that order too
@@ -35,8 +35,10 @@ class Plan:
     nodes: Sequence[Node]
     routes: Sequence[Sequence[Route | None]]  # by position, an entry an input; () to stop there
     joints: Sequence[Joint]
+    leaves: int  # positions below it are leaves, which are sinks
+    roots: Sequence[Edge]
     seeds: Sequence[Route | None]  # by root; None where no target lies below it
-    sinks: frozenset[int]  # positions whose gradient the policy receives
+    sinks: Collection[int]  # other positions whose gradient the policy receives
 
     @classmethod
     def of(cls, roots: Sequence[Edge], targets: Iterable[Node] | None = None) -> Plan:
@@ -50,29 +52,46 @@ class Plan:
             wanted = set(targets)
             nodes = _leading_to(wanted, nodes)
         position = {node: index for index, node in enumerate(nodes)}
-        ports: list[list[int]] = [[] for _ in nodes]
-
-        def enter(edge: Edge | None) -> Route | None:
-            target = position.get(edge[0]) if edge is not None else None
-            if edge is None or target is None:
-                return None
-            slots = ports[target]
-            slots.append(edge[1])
-            return target, len(slots) - 1
-
-        seeds = [enter(edge) for edge in roots]
-        routes = [[enter(edge) for edge in node.edges] for node in nodes]
-        routes = [row if any(row) else [] for row in routes]
+        fill = [0] * len(nodes)  # slots given out so far
+        ports: dict[Route, int] = {}  # outputs other than the first
+        seeds = _enter(roots, position, fill, ports)
+        rows = [_enter(node.edges, position, fill, ports) for node in nodes]
+        routes = [row if any(row) else () for row in rows]
         joints = [
-            Joint(index, node.outputs, tuple(slots))
-            for index, (node, slots) in enumerate(zip(nodes, ports, strict=True))
-            if len(slots) > 1 or node.outputs > 1
+            Joint(i, nodes[i].outputs, tuple(ports.get((i, slot), 0) for slot in range(count)))
+            for i, count in enumerate(fill)
+            if count > 1 or nodes[i].outputs > 1
         ]
-        if targets is None:
-            sinks = frozenset(i for i, node in enumerate(nodes) if isinstance(node, Leaf))
-        else:
-            sinks = frozenset(position[node] for node in wanted if node in position)
-        return cls(nodes, routes, joints, seeds, sinks)
+        leaves = 0
+        while leaves < len(nodes) and nodes[leaves].seq == LEAF_SEQ:
+            leaves += 1
+        sinks = () if targets is None else {position[n] for n in wanted if n in position}
+        return cls(nodes, routes, joints, leaves, roots, seeds, sinks)
+
+
+def _enter(
+    edges: Sequence[Edge | None],
+    position: dict[Node, int],
+    fill: list[int],
+    ports: dict[Route, int],
+) -> list[Route | None]:
+    """Give each edge that leads into the plan the next slot of its target."""
+    routes: list[Route | None] = []
+    for edge in edges:
+        target = position.get(edge[0]) if edge is not None else None
+        if edge is None or target is None:
+            routes.append(None)
+            continue
+        slot = fill[target]
+        fill[target] = slot + 1
+        route = target, slot
+        routes.append(route)
+        if edge[1]:
+            ports[route] = edge[1]
+    return routes
+
+
+_seq = attrgetter("seq")
 
 
 def _reachable(roots: Sequence[Edge]) -> list[Node]:
@@ -82,10 +101,13 @@ def _reachable(roots: Sequence[Edge]) -> list[Node]:
     stack = list(found)
     while stack:
         for edge in stack.pop().edges:
-            if edge is not None and edge[0] not in found:
-                found[edge[0]] = None
-                stack.append(edge[0])
-    return sorted(found, key=attrgetter("seq"), reverse=True)
+            if edge is not None:
+                node = edge[0]
+                if node not in found:
+                    found[node] = None
+                    if node.edges:
+                        stack.append(node)
+    return sorted(found, key=_seq, reverse=True)
 
 
 def _leading_to(targets: set[Node], nodes: list[Node]) -> list[Node]:

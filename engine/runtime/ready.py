@@ -6,7 +6,8 @@ The bits of the result do not depend on the order (see ``Plan``); memory and cac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Protocol
@@ -15,13 +16,9 @@ from typing import Protocol
 class ReadyQueue(Protocol):
     """Positions that are ready to run. Thread-local."""
 
-    def push(self, position: int) -> None: ...
-
-    def pop(self) -> int: ...
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[int]: ...
+    positions: list[int]  # what waits; the queue decides its order
+    push: Callable[[int], None]
+    pop: Callable[[], int]
 
     def remove(self, position: int) -> None: ...
 
@@ -32,58 +29,32 @@ class Newest:
     >>> queue = Newest()
     >>> for position in (3, 1, 2):
     ...     queue.push(position)
-    >>> queue.pop(), len(queue)
+    >>> queue.pop(), len(queue.positions)
     (1, 2)
     """
 
-    __slots__ = ("_heap",)
+    __slots__ = ("pop", "positions", "push")
 
     def __init__(self) -> None:
-        self._heap: list[int] = []
-
-    def push(self, position: int) -> None:
-        """Add a position."""
-        heappush(self._heap, position)
-
-    def pop(self) -> int:
-        """Take out the position that runs next."""
-        return heappop(self._heap)
+        self.positions: list[int] = []
+        self.push: Callable[[int], None] = partial(heappush, self.positions)
+        self.pop: Callable[[], int] = partial(heappop, self.positions)
 
     def remove(self, position: int) -> None:
         """Take out this very position."""
-        self._heap.remove(position)
-        heapify(self._heap)
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(tuple(self._heap))
+        self.positions.remove(position)
+        heapify(self.positions)
 
 
 class Seeded:
     """A random order that its seed repeats: for experiments on schedules."""
 
-    __slots__ = ("_positions", "_random")
+    __slots__ = ("pop", "positions", "push", "remove")
 
     def __init__(self, seed: int) -> None:
-        self._positions: list[int] = []
-        self._random = Random(seed)
-
-    def push(self, position: int) -> None:
-        """Add a position."""
-        self._positions.append(position)
-
-    def pop(self) -> int:
-        """Take out a position, any with equal chance."""
-        return self._positions.pop(self._random.randrange(len(self._positions)))
-
-    def remove(self, position: int) -> None:
-        """Take out this very position."""
-        self._positions.remove(position)
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(tuple(self._positions))
+        random = Random(seed)
+        positions: list[int] = []
+        self.positions = positions
+        self.push: Callable[[int], None] = positions.append
+        self.remove: Callable[[int], None] = positions.remove
+        self.pop: Callable[[], int] = lambda: positions.pop(random.randrange(len(positions)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .. import modes, sync
 from ..values import Value, add
+from .accumulate import Policy
 from .plan import Joint, Plan
 
 _EMPTY: Any = object()
@@ -60,52 +62,29 @@ class Gather:
 class GraphTask:
     """One backward pass on its way. Private to the call and the workers that help it."""
 
-    __slots__ = (
-        "arrived",
-        "cells",
-        "errors",
-        "failed",
-        "gathers",
-        "graph",
-        "lock",
-        "modes",
-        "offers",
-        "outstanding",
-        "plan",
-        "policy",
-        "retain",
-    )
+    # What a task that nobody helps never sets. Each is guarded by `lock` but where it says else.
+    modes: modes.Snapshot | None = None  # set by the caller before its first offer
+    arrived: Any = None  # condition over `lock`, made by the caller before its first offer
+    offers: Sequence[int] = ()
+    outstanding = 0  # offers made and not yet finished
+    errors: Sequence[tuple[int, BaseException]] = ()
+    failed = False  # set under lock, read without: a stale read runs one more node
 
-    def __init__(self, plan: Plan, policy: Any, *, retain: bool, graph: bool) -> None:
+    def __init__(self, plan: Plan, policy: Policy, *, retain: bool, graph: bool) -> None:
         # Immutable from here on, read without a lock.
         self.plan = plan
         self.policy = policy
         self.retain = retain
         self.graph = graph  # create_graph: the backward is itself recorded
-        self.modes: modes.Snapshot | None = None  # set by the caller before its first offer
         self.gathers = {joint.position: Gather(joint) for joint in plan.joints}
         # A cell is written by the one thread that completes the node's gradient and emptied by the
         # one that runs the node; the queue between them orders the two.
         self.cells: list[Value | None] = [None] * len(plan.nodes)
         self.lock = sync.lock()
-        self.arrived: Any = None  # condition over `lock`, made by the caller before its first offer
-        self.offers: list[int] = []  # guarded by lock
-        self.outstanding = 0  # offers made and not yet finished; guarded by lock
-        self.errors: list[tuple[int, BaseException]] = []  # guarded by lock
-        self.failed = False  # set under lock, read without: a stale read runs one more node
 
-    def take(self, position: int) -> Value:
-        """The gradient that node ``position`` is to run with, taken out of its cell."""
-        g = self.cells[position]
-        self.cells[position] = None
-        return g
-
-    def deliver(self, position: int, slot: int, g: Value) -> bool:
-        """Put a contribution where it belongs; True for the one call that completed the node."""
-        gather = self.gathers.get(position)
-        if gather is None:
-            self.cells[position] = g
-            return True
+    def gather(self, position: int, slot: int, g: Value) -> bool:
+        """Add one of several contributions; True for the one call that completed the node."""
+        gather = self.gathers[position]
         with self.lock:
             gather.cells[slot] = g
             if gather.folding:
@@ -120,8 +99,6 @@ class GraphTask:
                 contributions = gather.prefix()
                 gather.folding = bool(contributions)
                 complete = gather.done == len(gather.cells)
-        if complete:
-            self.cells[position] = gather.result()
         return complete
 
     def share(self) -> None:
@@ -133,13 +110,20 @@ class GraphTask:
     def offer(self, position: int) -> None:
         """Let a worker have a node that is ready."""
         with self.lock:
-            self.offers.append(position)
+            self.offers = [*self.offers, position]
             self.outstanding += 1
 
     def accept(self) -> int | None:
         """A worker takes an offered node, if the caller has not taken it back."""
         with self.lock:
-            return self.offers.pop() if self.offers and not self.failed else None
+            return None if self.failed else self._pop_offer()
+
+    def _pop_offer(self) -> int | None:
+        """The newest offer; the caller holds ``lock``."""
+        if not self.offers:
+            return None
+        *self.offers, position = self.offers
+        return position
 
     def conclude(self) -> None:
         """A worker has finished a node that it accepted, and all that the node made ready."""
@@ -155,10 +139,11 @@ class GraphTask:
             while True:
                 if self.failed:
                     self.outstanding -= len(self.offers)
-                    self.offers.clear()
-                if self.offers:
+                    self.offers = ()
+                position = self._pop_offer()
+                if position is not None:
                     self.outstanding -= 1
-                    return self.offers.pop()
+                    return position
                 if not self.outstanding:
                     return None
                 self.arrived.wait()
@@ -166,5 +151,5 @@ class GraphTask:
     def fail(self, position: int, error: BaseException) -> None:
         """Remember an error and stop every participant at its next node."""
         with self.lock:
-            self.errors.append((position, error))
+            self.errors = [*self.errors, (position, error)]
             self.failed = True
