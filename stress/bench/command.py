@@ -1,0 +1,136 @@
+"""The command: what is asked for, what is measured, in which order."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from stress.bench.report import bars, scaling_table, step_table
+from stress.bench.scaling import Scaling, ceiling, time_threads
+from stress.bench.steps import Disagreement, StepTimes, time_step
+from stress.bench.torch_peer import torch_installed
+from stress.bench.workloads import MLPS, Mlp
+from stress.environment import Environment, probe
+from stress.exits import Exit
+from stress.report.document import write
+from stress.report.tables import environment_table
+from stress.report.terminal import progress, say, show
+
+__all__ = ["add_arguments", "main"]
+
+SCHEMA = 1  # of the JSON document; raised when a field changes its meaning or goes
+WITH_GIL = ("784-128-10 b128", "784-512-512-10 b128")  # steps of ~0.5 ms and more: threads can pay
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench`` to ``parser``."""
+    parser.add_argument(
+        "--seconds", type=seconds, default=4.0, metavar="S",
+        help="time for each of at most 10 measurements (default: 4)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", type=pattern, default=re.compile(""), metavar="REGEX",
+        help="measure the networks whose name matches: " + ", ".join(mlp.name for mlp in MLPS),
+    )  # fmt: skip
+    parser.add_argument("--json", type=target, metavar="FILE", help="also write all figures there")
+
+
+def seconds(text: str) -> float:
+    """A positive, finite number of seconds."""
+    value = float(text)
+    if not (isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"must be a positive number, not {text}")
+    return value
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """A regular expression."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from None
+
+
+def target(text: str) -> Path:
+    """A file that can be written: said before anything is measured, not after."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"cannot write {text}: name a file in a directory")
+    return path
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure, print, and return the exit code; a bar that is not met is a finding, not a failure.
+
+    ``Exit.FORBIDDEN``: the contestants do not compute the same. ``Exit.NOTHING``: ``--only``
+    matches nothing.
+    """
+    chosen = [mlp for mlp in MLPS if args.only.search(mlp.name)]
+    if not chosen:
+        names = ", ".join(mlp.name for mlp in MLPS)
+        print(f"bench: --only matches none of: {names}", file=sys.stderr)
+        return Exit.NOTHING
+    with threadpool_limits(1):
+        environment = probe()
+        show(environment_table(environment))
+        try:
+            steps, scalings = measure(chosen, args.seconds, environment.gil_enabled)
+        except Disagreement as disagreement:
+            print(f"bench: {disagreement}", file=sys.stderr)
+            return Exit.FORBIDDEN
+    present(steps, scalings)
+    if args.json:
+        write(args.json, document(environment, steps, scalings))
+    return Exit.PASS
+
+
+def measure(
+    chosen: Sequence[Mlp], seconds: float, gil: bool
+) -> tuple[list[StepTimes], list[Scaling]]:
+    """All measurements. Threads first: importing PyTorch may turn a disabled GIL on."""
+    threaded = [mlp for mlp in chosen if not gil or mlp.name in WITH_GIL]
+    with progress(len(threaded) + len(chosen)) as shown:
+        scalings = []
+        with ceiling() as processes:
+            for mlp in threaded:
+                shown.begin(f"Hogwild threads, {mlp.name}")
+                scalings.append(time_threads(mlp, seconds, processes))
+        steps = []
+        for mlp in chosen:
+            shown.begin(f"training step, {mlp.name}")
+            steps.append(time_step(mlp, seconds))
+    return steps, scalings
+
+
+def present(steps: Sequence[StepTimes], scalings: Sequence[Scaling]) -> None:
+    """Print the tables and the bars."""
+    show(step_table(steps))
+    if not torch_installed():
+        say("PyTorch is not installed, so it was skipped: pip install 'hogwild-engine[peers]'")
+    if scalings:
+        show(scaling_table(scalings))
+    say()
+    for bar in bars(steps, scalings):
+        say(bar.line())
+
+
+def document(
+    environment: Environment, steps: Sequence[StepTimes], scalings: Sequence[Scaling]
+) -> dict[str, Any]:
+    """All figures as plain dictionaries and lists."""
+    return {
+        "schema": SCHEMA,
+        "command": "bench",
+        "environment": environment.as_dict(),
+        "training_step": [asdict(step) for step in steps],
+        "hogwild": [asdict(scaling) for scaling in scalings],
+        "bars": [asdict(bar) | {"met": bar.met} for bar in bars(steps, scalings)],
+    }
