@@ -7,12 +7,11 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from stress.arguments import pattern, positive, target
 from stress.bench.report import bars, scaling_table, step_table
 from stress.bench.scaling import Scaling, ceiling, time_threads
 from stress.bench.steps import Disagreement, StepTimes, time_step
@@ -33,7 +32,7 @@ WITH_GIL = ("784-128-10 b128", "784-512-512-10 b128")  # steps of ~0.5 ms and mo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``bench`` to ``parser``."""
     parser.add_argument(
-        "--seconds", type=seconds, default=4.0, metavar="S",
+        "--seconds", type=positive, default=4.0, metavar="S",
         help="time for each of at most 10 measurements (default: 4)",
     )  # fmt: skip
     parser.add_argument(
@@ -41,30 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure the networks whose name matches: " + ", ".join(mlp.name for mlp in MLPS),
     )  # fmt: skip
     parser.add_argument("--json", type=target, metavar="FILE", help="also write all figures there")
-
-
-def seconds(text: str) -> float:
-    """A positive, finite number of seconds."""
-    value = float(text)
-    if not (isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"must be a positive number, not {text}")
-    return value
-
-
-def pattern(text: str) -> re.Pattern[str]:
-    """A regular expression."""
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from None
-
-
-def target(text: str) -> Path:
-    """A file that can be written: said before anything is measured, not after."""
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"cannot write {text}: name a file in a directory")
-    return path
 
 
 def main(args: argparse.Namespace) -> int:

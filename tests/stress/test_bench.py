@@ -266,9 +266,9 @@ def test_a_pattern_that_matches_nothing(capsys):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--seconds", "0"), "positive"),
-        (("--seconds", "nan"), "positive"),
-        (("--seconds", "soon"), "invalid"),
+        (("--seconds", "0"), "more than 0"),
+        (("--seconds", "nan"), "finite"),
+        (("--seconds", "soon"), "number"),
         (("--only", "("), "regular expression"),
         (("--json", "no/such/directory/x.json"), "cannot write"),
         (("--json", "."), "cannot write"),
