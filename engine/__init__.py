@@ -1,44 +1,53 @@
 """A gradient engine for NumPy that many threads can drive at once, with Hogwild at its heart."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from . import autograd as autograd
 from . import errors as errors
 from . import hogwild as hogwild
 from . import nn as nn
 from . import optim as optim
 from . import sync as sync
-from .autograd import backward, grad
-from .creation import (
-    arange,
-    from_numpy,
-    full,
-    full_like,
-    manual_seed,
-    ones,
-    ones_like,
-    rand,
-    rand_like,
-    randn,
-    randn_like,
-    tensor,
-    zeros,
-    zeros_like,
-)
-from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from .runtime.accumulate import accumulation, set_accumulation
-from .runtime.pool import WorkerPool, set_num_workers
+from .autograd import backward as backward
+from .autograd import grad as grad
+from .creation import arange as arange
+from .creation import from_numpy as from_numpy
+from .creation import full as full
+from .creation import full_like as full_like
+from .creation import manual_seed as manual_seed
+from .creation import ones as ones
+from .creation import ones_like as ones_like
+from .creation import rand as rand
+from .creation import rand_like as rand_like
+from .creation import randn as randn
+from .creation import randn_like as randn_like
+from .creation import tensor as tensor
+from .creation import zeros as zeros
+from .creation import zeros_like as zeros_like
+from .modes import enable_grad as enable_grad
+from .modes import is_grad_enabled as is_grad_enabled
+from .modes import no_grad as no_grad
+from .modes import set_grad_enabled as set_grad_enabled
+from .runtime.accumulate import accumulation as accumulation
+from .runtime.accumulate import set_accumulation as set_accumulation
+from .runtime.pool import WorkerPool as WorkerPool
+from .runtime.pool import set_num_workers as set_num_workers
 from .surface import FUNCTIONS as _FUNCTIONS
-from .tensor import Tensor
+from .tensor import Tensor as Tensor
 
-globals().update(_FUNCTIONS)
+if _TYPE_CHECKING:
+
+    def __getattr__(name: str) -> _Any: ...  # the functions of the op table
+
+
+globals().update(_FUNCTIONS)  # engine.exp, engine.sum, ...: a row in the table is all that it takes
 
 __version__ = "0.1.0"
-__all__ = sorted(
-    {
-        *_FUNCTIONS,
-        "Tensor", "WorkerPool", "accumulation", "arange", "autograd", "backward", "enable_grad",
-        "errors", "from_numpy", "full", "full_like", "grad", "hogwild", "is_grad_enabled",
-        "manual_seed", "nn", "no_grad", "ones", "ones_like", "optim", "rand", "rand_like", "randn",
-        "randn_like", "set_accumulation", "set_grad_enabled", "set_num_workers", "sync", "tensor",
-        "zeros", "zeros_like",
-    }
-)
+
+_NAMES = """
+Tensor WorkerPool accumulation arange autograd backward enable_grad errors from_numpy full full_like
+grad hogwild is_grad_enabled manual_seed nn no_grad ones ones_like optim rand rand_like randn
+randn_like set_accumulation set_grad_enabled set_num_workers sync tensor zeros zeros_like
+"""
+__all__ = sorted([*_NAMES.split(), *_FUNCTIONS])

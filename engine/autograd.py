@@ -79,7 +79,7 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of ``outputs`` with respect to ``inputs``: functional, ``.grad`` is not touched.
+    """The gradients of ``outputs`` with respect to ``inputs``, leaving every ``.grad`` alone.
 
     Arguments as in ``backward``. An input that the outputs do not depend on raises
     ``UnusedInputError``, or gives None with ``allow_unused``, or zeros with ``materialize_grads``.
@@ -122,9 +122,8 @@ def _result(
         return value if isinstance(value, Tensor) else from_array(value)
     if not unused:
         raise UnusedInputError(
-            f"One of the differentiated Tensors (input {index}, {source.dtype}"
-            f"{list(source.shape)}) appears to not have been used in the graph. Set "
-            "allow_unused=True if this is the desired behavior."
+            f"One of the differentiated Tensors (input {index}, {source._kind()}) appears to not "
+            "have been used in the graph. Set allow_unused=True if this is the desired behavior."
         )
     return from_array(np.zeros(source.shape, source.dtype)) if zeros else None
 
@@ -145,7 +144,7 @@ def _edge(tensor: Tensor) -> Edge:
         raise OperandError(f"expected a Tensor, got {type(tensor).__name__}")
     if tensor._edge is None:
         raise NoGraphError(
-            f"the tensor ({tensor.dtype}{list(tensor.shape)}) does not require grad and does not "
+            f"the tensor ({tensor._kind()}) does not require grad and does not "
             "have a grad_fn: set requires_grad=True before it is used, and leave no_grad()"
         )
     return tensor._edge
@@ -161,6 +160,7 @@ def _accumulating(tensor: Tensor) -> Leaf:
 def starts(
     roots: Sequence[Tensor], gradients: MaybeTensors, graph: bool
 ) -> tuple[list[Edge], list[Value]]:
+    """Where a backward starts: the edges of its roots, and the gradients that flow into them."""
     edges = [_edge(root) for root in roots]
     given = _tuple(gradients) if gradients is not None else (None,) * len(roots)
     if len(given) != len(roots):

@@ -38,7 +38,11 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
         raise DTypeError(f"tensor: the data is no numeric array: {error}") from error
     if array.dtype.kind not in "biufc":
         raise DTypeError(f"tensor: cannot hold {array.dtype} data, only numbers and booleans")
-    if dtype is None and array.dtype == np.float64 and not isinstance(data, np.ndarray | np.generic):
+    if (
+        dtype is None
+        and array.dtype == np.float64
+        and not isinstance(data, np.ndarray | np.generic)
+    ):
         array = array.astype(DEFAULT_DTYPE)
     return from_array(array).requires_grad_(requires_grad)
 

@@ -12,17 +12,37 @@ from typing import Any
 from .ops import OPS, Op
 from .tensor import Tensor, record
 
-_SPELLINGS = {"dim": "axis", "keepdim": "keepdims", "dims": "axes", "dim0": "axis1", "dim1": "axis2"}
+_SPELLINGS = {
+    "dim": "axis",
+    "keepdim": "keepdims",
+    "dims": "axes",
+    "dim0": "axis1",
+    "dim1": "axis2",
+}
 _VARIADIC = ("shape", "axes")  # x.reshape(2, 3) means x.reshape((2, 3))
 
 _OPERATORS = {
-    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "pow": "pow", "matmul": "matmul",
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "truediv": "div",
+    "pow": "pow",
+    "matmul": "matmul",
 }
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 _ALIASES = {
-    "transpose": "swapaxes", "max": "amax", "min": "amin", "absolute": "abs", "negative": "neg",
-    "subtract": "sub", "multiply": "mul", "divide": "div", "power": "pow", "expand": "broadcast_to",
-    "to": "astype", "take": "index_select",
+    "transpose": "swapaxes",
+    "max": "amax",
+    "min": "amin",
+    "absolute": "abs",
+    "negative": "neg",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "power": "pow",
+    "expand": "broadcast_to",
+    "to": "astype",
+    "take": "index_select",
 }
 _INTERNAL = ("getitem", "put")
 

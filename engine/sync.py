@@ -69,7 +69,10 @@ class Threads:
     lock = staticmethod(threading.Lock)
     rlock = staticmethod(threading.RLock)
     condition = staticmethod(threading.Condition)
-    queue = staticmethod(SimpleQueue)
+
+    @staticmethod
+    def queue() -> "SimpleQueue[Any]":
+        return SimpleQueue()
 
     @staticmethod
     def start_thread(target: Callable[[], None], name: str, daemon: bool) -> Joinable:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -30,7 +30,7 @@ Loss = Callable[..., Tensor]
 
 def train(
     loss: Loss,
-    data: Sequence[np.ndarray],
+    data: Sequence[np.ndarray | Tensor],
     optimizer: SGD,
     *,
     threads: int = 2,
@@ -91,13 +91,11 @@ def train(
         report(0)
     staleness = dict(sorted(job.staleness.items()))
     seconds = perf_counter() - started
-    return TrainResult(
-        mode, workers, tuple(stats), staleness, facts, epochs * job.steps, seconds
-    )
+    return TrainResult(mode, workers, tuple(stats), staleness, facts, epochs * job.steps, seconds)
 
 
 def _check(
-    data: Sequence[np.ndarray], optimizer: SGD, threads: int, epochs: int, batch_size: int
+    data: Sequence[np.ndarray | Tensor], optimizer: SGD, threads: int, epochs: int, batch_size: int
 ) -> list[np.ndarray]:
     for name, value in (("threads", threads), ("epochs", epochs), ("batch_size", batch_size)):
         if not isinstance(value, int) or value < 1:
@@ -179,7 +177,7 @@ class Job:
         tallies = [Tally() for _ in range(workers)]
         started = perf_counter()
         threads = [
-            sync.start_thread(lambda tally=tally: self._train(tally), f"hogwild-{i}")
+            sync.start_thread(partial(self._train, tally), f"hogwild-{i}")
             for i, tally in enumerate(tallies)
         ]
         self._wait(threads, report)
@@ -226,6 +224,11 @@ class Job:
         value = self.loss(*[from_array(a[rows]) for a in self.arrays])
         edges, gradients = starts((value,), None, False)
         plan = Plan.of(edges)
-        run(plan, gradients, Apply(plan.nodes, self.optimizer, self.update, self.index), current_pool())
+        run(
+            plan,
+            gradients,
+            Apply(plan.nodes, self.optimizer, self.update, self.index),
+            current_pool(),
+        )
         tally.staleness[self.written.next() - begun] += 1
         tally.loss += float(value) * len(rows)

@@ -63,7 +63,9 @@ class SGD:
             raise ArgumentError("SGD: optimizer got an empty parameter list")
         for p in self.params:
             if not isinstance(p, Tensor) or not p.is_leaf or not p.requires_grad:
-                raise OperandError(f"SGD: can only optimize leaf Tensors that require grad, not {p!r}")
+                raise OperandError(
+                    f"SGD: can only optimize leaf Tensors that require grad, not {p!r}"
+                )
         for name, value in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
             if value < 0:
                 raise ArgumentError(f"SGD: {name} must not be negative, got {value}")

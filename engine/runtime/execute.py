@@ -21,6 +21,7 @@ from .pool import WorkerPool
 from .ready import ReadyQueue
 from .task import GraphTask
 
+
 def run(
     plan: Plan,
     seeds: Sequence[Value],
@@ -30,7 +31,7 @@ def run(
     retain: bool = False,
     graph: bool = False,
 ) -> None:
-    """Walk ``plan`` from ``seeds`` (the gradients of its roots) and commit what ``policy`` received.
+    """Walk ``plan`` from ``seeds``, the gradients of its roots, and commit what comes out.
 
     Raises the first error by sequence number, after every participant has stopped; errors of other
     nodes are attached as notes. Nothing is committed then.
@@ -177,8 +178,8 @@ def _call_hooks(hooks: HookList, g: Value | None) -> Value | None:
 
 def _raise_first(task: GraphTask) -> None:
     """Raise the error of the node that a sequential run would have met first."""
-    errors, task.errors = task.errors, []
-    errors.sort(key=lambda entry: (isinstance(entry[1], Exception), entry[0]))
+    errors = sorted(task.errors, key=lambda entry: (isinstance(entry[1], Exception), entry[0]))
+    task.errors = ()
     _, first = errors[0]
     for position, error in errors:
         if position >= 0:

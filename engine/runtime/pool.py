@@ -1,4 +1,4 @@
-"""Threads that wait for work: started when first needed, stopped at exit, made anew after a fork."""
+"""Threads that wait for work: started when first needed, stopped at exit, new after a fork."""
 
 from __future__ import annotations
 

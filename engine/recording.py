@@ -1,0 +1,211 @@
+"""Recording: run an operation, and in grad mode leave a node behind that says how to go back.
+
+Everything else about an operation stands in its row of the table in ``ops``. This module knows of a
+Tensor what ``Recorded`` says; the class with all its methods is built on top, in ``tensor``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import GraphReleasedError, OperandError, SavedValueChangedError, ShapeError
+from .graph import LEAF_SEQ, Edge, Node, VersionCell, caller, describe
+from .modes import state
+from .ops.op import Op, Recipe
+from .values import Shape, Value
+
+_new = object.__new__
+
+
+class Recorded:
+    """What recording has to know of a Tensor: its elements, and its place in the graph."""
+
+    __slots__ = ("__weakref__", "_data", "_edge", "_version")
+
+    _data: np.ndarray
+    _edge: Edge | None  # where its gradient goes: (Leaf, 0), (Node, output), or None
+    _version: VersionCell | None  # None: shared for Hogwild, writes are not counted
+
+
+# The class of what is recorded: immutable once `tensor` has been imported.
+_tensor_class: Any = Recorded
+
+
+def register(cls: type[Recorded]) -> type[Recorded]:
+    """Make ``cls`` the class of everything recorded from now on."""
+    global _tensor_class
+    _tensor_class = cls
+    return cls
+
+
+class OpNode(Node):
+    """A recorded operation: which op, and what its rules asked to keep.
+
+    ``saved`` holds one tuple, or nothing once a backward has consumed it. Popping it is atomic on
+    every build, so of two backwards that meet here without ``retain_graph`` exactly one succeeds.
+    """
+
+    __slots__ = ("op", "recipe", "saved")
+
+    op: Op  # immutable
+    recipe: Recipe  # immutable
+    saved: list[tuple[tuple[Any, ...], Sequence[tuple[VersionCell, Any]]]]  # atomic
+
+    def name(self) -> str:
+        return f"{self.op.name.title().replace('_', '')}Backward0"
+
+    def pull(self, g: Value, wanted: Sequence[object | None], retain: bool) -> list[Value]:
+        values: tuple[Any, ...] = ()
+        if self.recipe.saved:
+            values = self._unpack(retain)
+            if isinstance(g, Recorded):
+                values = self._recorded(values)
+        grads: list[Value] = []
+        for route, entry in zip(wanted, self.recipe.rules, strict=True):
+            if route is None or entry is None:
+                grads.append(None)
+            else:
+                rule, asks = entry
+                if len(asks) == 1 and asks[0] >= 0:
+                    grads.append(rule(g, values[asks[0]]))
+                else:
+                    grads.append(
+                        rule(g, *[values[i] if i >= 0 else self._shape_of(~i) for i in asks])
+                    )
+        return grads
+
+    def _shape_of(self, index: int) -> Shape:
+        edge = self.edges[index]
+        assert edge is not None
+        return edge[0].output(edge[1])[0]
+
+    def _unpack(self, retain: bool) -> tuple[Any, ...]:
+        try:
+            keep = retain or not self.recipe.consumes
+            values, checks = self.saved[0] if keep else self.saved.pop()
+        except IndexError:
+            raise GraphReleasedError(
+                f"Trying to backward through the graph a second time: what {self.name()} saved at "
+                f"{describe(self.origin)} has been released. Pass retain_graph=True to the "
+                "backward that comes first."
+            ) from None
+        for cell, token in checks:
+            if cell[0] is not token:
+                self._raise_changed(cell[0], token)
+        return values
+
+    def _raise_changed(self, write: tuple[int, Any], token: tuple[int, Any] | None) -> None:
+        raise SavedValueChangedError(
+            "one of the variables needed for gradient computation has been modified by an inplace "
+            f"operation: {self.name()} saved it at {describe(self.origin)} at version "
+            f"{token[0] if token else 0}; it was written at {describe(write[1])} and is at version "
+            f"{write[0]}. Write out of place, or clone() before the write. Parameters that other "
+            "threads update on purpose are marked with engine.hogwild.share(parameters)."
+        )
+
+    def _recorded(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What was saved, as Tensors with their history: for a backward that is itself recorded."""
+        inputs = len(self.op.inputs)
+        kept = dict(zip(self.recipe.saved, values, strict=True))
+        for index in self.recipe.saved:
+            if index < inputs and self.edges[index] is not None:
+                kept[index] = from_array(kept[index], self.edges[index])
+        for index in self.recipe.saved[0 if not self.op.residuals else inputs :]:
+            name = self.op.environment[index]
+            if name == "ans":
+                kept[index] = from_array(kept[index], (self, 0))
+            elif name in self.op.residuals:
+                kept[index] = self.op.residuals[name](*[kept[i] for i in range(inputs)])
+        return tuple(kept[index] for index in self.recipe.saved)
+
+    def cost(self, g: Value) -> int:
+        if self.op.cost is not None:
+            for values, _ in self.saved[:1]:  # a copy: another backward may consume it meanwhile
+                return self.op.cost(g, *values)
+        return super().cost(g)
+
+
+def record(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """Run an operation on Tensors and whatever else its forward takes, and record it."""
+    arrays = [a._data if isinstance(a, Recorded) else a for a in args]
+    try:
+        ans = op.forward(*arrays, **keywords)
+    except (ValueError, TypeError, IndexError) as error:
+        raise _refused(op, arrays, error) from error
+    residuals: Sequence[Any] = ()
+    if op.residuals:
+        ans, *residuals = ans
+    out = from_array(ans if type(ans) is np.ndarray else np.asarray(ans))
+    if op.view and out._data.base is not None and isinstance(args[0], Recorded):
+        out._version = args[0]._version
+    if state.grad and op.rules:
+        edges = [a._edge if isinstance(a, Recorded) else None for a in args]
+        if any(edges):
+            node = _node(op, edges, out)
+            out._edge = (node, 0)
+            if node.recipe.saved:
+                _save(node, args, [*arrays, *_values(op, keywords), out._data, *residuals], out)
+    return out
+
+
+def _node(op: Op, edges: list[Edge | None], out: Recorded) -> OpNode:
+    mask, seq, bit = 0, state.clock, 1
+    for edge in edges:
+        if edge is not None:
+            mask |= bit
+            # Larger than all that it was made from, in whatever thread that was made.
+            if seq < edge[0].seq != LEAF_SEQ:
+                seq = edge[0].seq
+        bit += bit
+    state.clock = seq = seq + 1
+    node: OpNode = _new(OpNode)
+    node.op = op
+    node.recipe = op.recipes.get(mask) or op.recipe(mask)
+    node.edges = edges
+    node.seq = seq
+    node.shape = out._data.shape
+    node.dtype = out._data.dtype
+    node.hooks = None
+    node.origin = caller(3)
+    node.saved = []
+    return node
+
+
+def _values(op: Op, keywords: dict[str, Any]) -> Sequence[Any]:
+    if not op.defaults:
+        return ()
+    return [keywords.get(name, default) for name, default in op.defaults.items()]
+
+
+def _save(node: OpNode, args: Sequence[Any], environment: list[Any], out: Recorded) -> None:
+    """Keep what the rules ask for, with the versions at which strict tensors are kept."""
+    recipe = node.recipe
+    checks = []
+    for index in recipe.saved_inputs:
+        value = args[index]
+        if isinstance(value, Recorded) and value._version is not None:
+            checks.append((value._version, value._version[0]))
+    if recipe.saves_ans and out._version is not None:
+        checks.append((out._version, out._version[0]))
+    node.saved.append((recipe.pick(environment), checks))
+
+
+def _refused(op: Op, arrays: Sequence[Any], error: Exception) -> Exception:
+    met = ", ".join(
+        f"{name}: {a.dtype}{list(a.shape)}" if isinstance(a, np.ndarray) else f"{name}: {a!r}"
+        for name, a in zip(op.inputs, arrays, strict=False)
+    )
+    kind = OperandError if isinstance(error, TypeError) else ShapeError
+    return kind(f"{op.name}({met}): {error}")
+
+
+def from_array(data: np.ndarray, edge: Edge | None = None) -> Any:
+    """A tensor over the memory of ``data``, whose gradient goes to ``edge``."""
+    out = _new(_tensor_class)
+    out._data = data
+    out._edge = edge
+    out._version = [None]
+    return out
