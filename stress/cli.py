@@ -1,0 +1,203 @@
+"""The command line: ``python -m stress``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from stress import arguments, bench, commands
+from stress.core.scenario import MODES
+from stress.exits import Exit
+from stress.train import MODES as TRAINING_MODES
+from stress.train import Training
+
+__all__ = ["main"]
+
+DESCRIPTION = """\
+Hunt for races in the gradient engine, measure what they cost, and train with them.
+
+Without a command, `python -m stress` is the main job (`check`): it prints what it runs on, trains a
+network on handwritten digits with several threads in every mode, runs every scenario in every mode
+with real threads, and prints one table of verdicts. It takes well under a minute.
+
+modes of a scenario (what happens when many backwards meet one parameter):
+  racy        in place, no lock: may lose contributions, and the loss is measured
+  locked      under the parameter's lock: every contribution counts exactly once
+  functional  engine.grad: .grad is never touched
+
+verdicts:
+  PASS          the promise held, and there is evidence: enough samples, and threads that truly met
+  FAIL          an outcome was seen that is forbidden, or that nobody declared
+  INCONCLUSIVE  nothing wrong was seen, and too little was seen to tell; the reason is printed
+  TIMEOUT / CRASH / ERROR   it hung / its process died / the harness itself went wrong
+"""
+
+EXAMPLES = """\
+examples:
+  python -m stress                                           the main job
+  python -m stress run -t accumulate --mode racy --seconds 5     how much does racy lose here?
+  python -m stress run --mode locked --seconds 10 --json out.json
+  python -m stress train --data digits --threads 2 --mode racy --epochs 20
+  python -m stress train --data my.csv --hidden 64,32 --lr 0.05  your own data, label last
+  python -m stress list                                      the scenarios
+  python -m stress doctor                                    is this machine fit for it?
+
+exit codes (the worst decides):
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors end with this program's exit code for wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and how to get help."""
+        self.print_usage(sys.stderr)
+        hint = f"`{self.prog} --help` explains"
+        self.exit(Exit.USAGE, f"{self.prog}: error: {message} ({hint})\n")
+
+
+def parser() -> Parser:
+    """The parser of all commands."""
+    codes = "\n".join(f"  {code:d}  {code.meaning}" for code in Exit)
+    top = Parser(
+        prog="python -m stress",
+        description=DESCRIPTION,
+        epilog=EXAMPLES + codes,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands_of = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for add in (add_check, add_run, add_train, add_list, add_doctor, add_bench):
+        add(commands_of)
+    return top
+
+
+Commands = argparse._SubParsersAction
+
+
+def add_check(to: Commands[Parser]) -> None:
+    """The main job."""
+    it = to.add_parser("check", help="the main job; the same as no command at all")
+    add_common(it, seconds=0.7)
+    it.set_defaults(call=commands.check)
+
+
+def add_run(to: Commands[Parser]) -> None:
+    """Chosen scenarios."""
+    it = to.add_parser("run", help="run chosen scenarios, and show all outcomes")
+    add_test(it)
+    it.add_argument(
+        "--mode", type=arguments.modes, default=MODES, metavar="M[,M]",
+        help=f"modes to run: {', '.join(MODES)} (default: all)",
+    )  # fmt: skip
+    add_common(it, seconds=1.0)
+    it.set_defaults(call=commands.run)
+
+
+def add_common(it: Parser, seconds: float) -> None:
+    """What the commands that run scenarios have in common."""
+    it.add_argument(
+        "--threads", type=arguments.natural, default=2, metavar="N",
+        help="threads that race (default: 2)",
+    )  # fmt: skip
+    it.add_argument(
+        "--seconds", type=arguments.positive, default=seconds, metavar="S",
+        help="time for each scenario, mode and size; more while samples are missing "
+        f"(default: {seconds:g})",
+    )  # fmt: skip
+    it.add_argument(
+        "--fail-on", action="append", choices=("interesting", "inconclusive"), default=[],
+        help="fail also where a race was seen that is allowed (exit code "
+        f"{Exit.FORBIDDEN:d}), or where the evidence is missing ({Exit.INCONCLUSIVE:d})",
+    )  # fmt: skip
+    add_seed_and_json(it)
+
+
+def add_seed_and_json(it: Parser) -> None:
+    """What every command that measures has in common."""
+    it.add_argument(
+        "--seed", type=arguments.whole, default=0, metavar="K",
+        help="seed of all random numbers and of the order of the runs (default: 0)",
+    )  # fmt: skip
+    it.add_argument(
+        "--json", type=arguments.target, metavar="FILE", help="also write all figures to FILE"
+    )
+
+
+def add_test(it: Parser) -> None:
+    """The choice of scenarios."""
+    it.add_argument(
+        "-t", dest="test", type=arguments.pattern, default=re.compile(""), metavar="REGEX",
+        help="scenarios whose name matches (default: all)",
+    )  # fmt: skip
+
+
+def add_train(to: Commands[Parser]) -> None:
+    """Training."""
+    default = Training()
+    it = to.add_parser("train", help="train a network on the digits, or on data of yours")
+    it.add_argument(
+        "--data", default=default.data, metavar="NAME|PATH",
+        help="digits; or an .npz with arrays x and y, or a .csv with the label last "
+        "(default: digits)",
+    )  # fmt: skip
+    it.add_argument(
+        "--mode", choices=TRAINING_MODES, default=default.mode,
+        help="serial: one thread, the same bits every run; racy: Hogwild, no locks; locked: each "
+        "parameter is written under its lock (default: racy)",
+    )  # fmt: skip
+    numbers = (
+        ("--threads", arguments.natural, default.threads, "N", "threads that train"),
+        ("--epochs", arguments.natural, default.epochs, "N", "passes over the data"),
+        ("--batch-size", arguments.natural, default.batch_size, "N", "examples a step"),
+        ("--lr", arguments.positive, default.lr, "X", "learning rate"),
+    )
+    for name, kind, value, metavar, text in numbers:
+        it.add_argument(
+            name, type=kind, default=value, metavar=metavar, help=f"{text} (default: {value})"
+        )
+    it.add_argument(
+        "--hidden", type=arguments.hidden, default=default.hidden, metavar="N[,N]",
+        help="widths of the hidden layers (default: 128)",
+    )  # fmt: skip
+    add_seed_and_json(it)
+    it.set_defaults(call=commands.train)
+
+
+def add_list(to: Commands[Parser]) -> None:
+    """The scenarios."""
+    it = to.add_parser("list", help="list the scenarios")
+    add_test(it)
+    it.set_defaults(call=commands.list_scenarios)
+
+
+def add_doctor(to: Commands[Parser]) -> None:
+    """The machine."""
+    it = to.add_parser("doctor", help="look for what spoils measurements on this machine")
+    it.set_defaults(call=commands.diagnose)
+
+
+def add_bench(to: Commands[Parser]) -> None:
+    """The speed."""
+    it = to.add_parser("bench", help="measure the engine's speed against its peers")
+    bench.add_arguments(it)
+    it.set_defaults(call=bench.main)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that ``argv`` names, and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    wants_help = bool(words) and words[0] in ("-h", "--help")
+    if not wants_help and (not words or words[0].startswith("-")):
+        words = ["check", *words]  # no command is the main job, with its options
+    args = parser().parse_args(words)
+    try:
+        return int(args.call(args))
+    except KeyboardInterrupt:
+        commands.complain("interrupted; nothing is left running")
+        return Exit.INTERRUPTED
+    except Exception as error:
+        commands.complain(f"the harness itself went wrong: {type(error).__name__}: {error}")
+        return Exit.HARNESS

@@ -1,0 +1,1 @@
+"""What a scenario is, how it runs under real threads, and how the samples become a verdict."""

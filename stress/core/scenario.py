@@ -1,0 +1,96 @@
+"""Scenarios: what to build, what the threads do to it, and how to tell what became of it.
+
+A scenario knows nothing of threads. Its actors are plain callables, and whoever runs it decides
+who runs them, when, and how often: real threads (``runner``) or a scheduler in control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from stress.core.outcome import Outcome
+
+__all__ = ["MODES", "Observation", "Params", "Scenario", "one_actor", "one_per_thread"]
+
+MODES = ("racy", "locked", "functional")
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """One configuration of a scenario. Immutable."""
+
+    mode: str
+    threads: int = 2
+    size: int = 10_000
+    dtype: str = "float64"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the arbiter saw in one trial. Immutable.
+
+    ``outcomes`` counts samples by outcome key. ``lost`` of ``offered`` counts element-updates: one
+    contribution of a gradient with n elements offers n of them. ``overlapped`` is for scenarios
+    whose threads are the engine's own: did two of them work at once? ``None`` leaves the
+    measurement to the runner. ``note`` says in words what a failing or interesting trial showed.
+    """
+
+    outcomes: Mapping[str, int]
+    lost: int = 0
+    offered: int = 0
+    overlapped: bool | None = None
+    note: str = ""
+
+
+def one_per_thread(params: Params) -> int:
+    """As many actors as threads asked for."""
+    return params.threads
+
+
+def one_actor(params: Params) -> int:
+    """A single actor: the threads that race are the engine's own."""
+    return 1
+
+
+def hundred(params: Params) -> int:
+    """A hundred samples, where a scenario has no better reason."""
+    return 100
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A race, and what may come of it. Immutable.
+
+    ``prepare(params)`` is entered once a run and yields the fixture: what all trials share, such as
+    gradients and reference results (default: the params themselves). Each trial then calls
+    ``setup(fixture)`` for a fresh state, ``actor(state, index)`` once for every actor, all at the
+    same time, and ``arbiter(state)`` after the last of them returned. An exception in an actor is
+    the outcome ``"raised <type>"``; one in ``prepare``, ``setup`` or ``arbiter`` is an error of the
+    harness.
+
+    ``outcomes`` declares, for each mode that applies, what samples may be. ``sizes`` lists the
+    array sizes worth running, given the smallest at which NumPy lets go of the GIL; ``minimum`` the
+    samples below which a run proves nothing; ``crew`` the number of actors.
+    """
+
+    number: int
+    name: str
+    title: str
+    unit: str
+    setup: Callable[[Any], Any]
+    actor: Callable[[Any, int], object]
+    arbiter: Callable[[Any], Observation]
+    outcomes: Mapping[str, Callable[[Params], Sequence[Outcome]]]
+    prepare: Callable[[Params], AbstractContextManager[Any]] = nullcontext
+    crew: Callable[[Params], int] = one_per_thread
+    sizes: Callable[[int], tuple[int, ...]] = field(default=lambda edge: (10_000,))
+    minimum: Callable[[Params], int] = hundred
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes that apply, in the order of ``MODES``."""
+        return tuple(mode for mode in MODES if mode in self.outcomes)

@@ -1,0 +1,1 @@
+"""How a scenario knows what became of its contributions."""

@@ -1,0 +1,1 @@
+"""What a run came to: on the terminal and as a JSON document."""

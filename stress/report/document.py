@@ -1,0 +1,77 @@
+"""The JSON report.
+
+::
+
+    schema        int: 1; raised when a field changes its meaning or goes
+    command       str: what was run
+    environment   object: what it ran on, as ``doctor`` sees it
+    seed          int
+    results       list of objects, one for each scenario, mode and size:
+        number, name, verdict, reason, unit, samples, trials, seconds, overlap, notes, stacks
+        params    object: mode, threads, size, dtype, seed
+        loss      null, or object: lost and offered (element-updates), rate, low, high (95 %)
+        rows      list of objects: key, count, expect (its class), why
+    training      list of objects, one for each mode trained:
+        mode, threads, steps, seconds, staleness (steps by staleness), environment
+        epochs    list of objects: epoch, loss, metric (test accuracy), seconds, steps_per_second
+    exit_code     int
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.hogwild import TrainResult
+from stress.core.result import Result
+from stress.environment import Environment
+
+__all__ = ["SCHEMA", "document", "write"]
+
+SCHEMA = 1
+
+
+def document(
+    command: str,
+    environment: Environment,
+    seed: int,
+    results: Sequence[Result],
+    training: Sequence[TrainResult],
+    exit_code: int,
+) -> dict[str, Any]:
+    """The report as plain dictionaries and lists."""
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "environment": environment.as_dict(),
+        "seed": seed,
+        "results": [asdict(result) for result in results],
+        "training": [trained(result) for result in training],
+        "exit_code": int(exit_code),
+    }
+
+
+def trained(result: TrainResult) -> dict[str, Any]:
+    """A training run as a plain dictionary."""
+    staleness = {str(stale): steps for stale, steps in result.staleness.items()}
+    return {**asdict(result), "staleness": staleness, "environment": dict(result.environment)}
+
+
+def write(path: Path, report: dict[str, Any]) -> None:
+    """Write the report; not-a-number, which JSON does not know, becomes null."""
+    text = json.dumps(finite(report), indent=2, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def finite(value: Any) -> Any:
+    """``value`` with every float that is infinite or not a number replaced by None."""
+    if isinstance(value, float) and value - value != 0:
+        return None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value

@@ -1,0 +1,144 @@
+"""Results as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.hogwild import TrainResult
+from stress.core.result import Loss, Result
+from stress.core.scenario import Scenario
+from stress.environment import Environment, Finding
+from stress.report.terminal import Table
+
+__all__ = [
+    "environment_table",
+    "epoch_table",
+    "findings_table",
+    "outcome_table",
+    "scenario_table",
+    "staleness_table",
+    "verdict_table",
+]
+
+NONE = "-"
+WIDEST = 40  # characters of the longest bar of a histogram
+
+
+def percent(fraction: float) -> str:
+    """A fraction in percent, to two significant figures.
+
+    >>> percent(0.0041), percent(1.0), percent(2.5e-8)
+    ('0.41', '100', '2.5e-06')
+    """
+    value = 100 * fraction
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def loss_rate(loss: Loss | None) -> str:
+    """The loss rate with its interval; without a loss, the bound that the samples allow.
+
+    >>> loss_rate(Loss(41, 10_000, 0.0041, 0.003, 0.0055))
+    '0.41 % [0.3, 0.55]'
+    >>> loss_rate(Loss(0, 10_000, 0.0, 0.0, 0.0003))
+    '0 (< 0.03 %)'
+    """
+    if loss is None:
+        return NONE
+    if not loss.lost:
+        return f"0 (< {percent(loss.high)} %)"
+    return f"{percent(loss.rate)} % [{percent(loss.low)}, {percent(loss.high)}]"
+
+
+def evidence(result: Result) -> str:
+    """Why the verdict can be believed, or why there is none."""
+    if result.reason:
+        return result.reason
+    met = NONE if result.overlap is None else f"overlap {percent(result.overlap)} %"
+    return f"{met}, {result.notes[0]}" if result.name.startswith("train.") else met
+
+
+def verdict_table(results: Sequence[Result]) -> Table:
+    """One row for each scenario, mode and size."""
+    rows = [
+        (
+            result.name,
+            result.params.mode,
+            f"{result.params.size:,}" if result.number else NONE,
+            f"{result.samples:,} {result.unit}",
+            loss_rate(result.loss),
+            result.verdict,
+            evidence(result),
+        )
+        for result in results
+    ]
+    columns = ("scenario", "mode", "size", "samples", "loss rate [95 %]", "verdict", "evidence")
+    title = "Verdicts (loss rate: of element-updates; without a loss, the 95 % bound by samples)"
+    return Table(title, columns, rows, frozenset({"scenario", "mode", "verdict", "evidence"}))
+
+
+def outcome_table(result: Result) -> Table:
+    """Every outcome of one run: how often, of which class, and why it is in that class."""
+    total = max(1, result.samples)
+    rows = [
+        (row.key, f"{row.count:,}", f"{100 * row.count / total:.3f} %", row.expect, row.why)
+        for row in result.rows
+    ]
+    params = result.params
+    title = (
+        f"{result.name}  mode={params.mode} threads={params.threads} size={params.size:,} "
+        f"{params.dtype}  {result.verdict}"
+    )
+    columns = ("outcome", result.unit, "share", "class", "why")
+    return Table(title, columns, rows, frozenset({"outcome", "class", "why"}))
+
+
+def environment_table(environment: Environment) -> Table:
+    """What the run ran on."""
+    return Table(
+        "", ("environment", "value"), environment.rows(), frozenset({"environment", "value"})
+    )
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """What ``doctor`` found."""
+    rows = [(finding.check, finding.level, finding.message, finding.fix) for finding in findings]
+    columns = ("check", "level", "found", "what to do")
+    return Table("", columns, rows, frozenset(columns))
+
+
+def scenario_table(scenarios: Sequence[Scenario]) -> Table:
+    """What there is to run."""
+    rows = [(str(s.number), s.name, ", ".join(s.modes), s.title) for s in scenarios]
+    columns = ("#", "scenario", "modes", "what happens")
+    return Table("", columns, rows, frozenset(columns[1:]))
+
+
+def epoch_table(result: TrainResult, metric: str) -> Table:
+    """Loss, metric and speed of every epoch."""
+    rows = [
+        (
+            str(epoch.epoch + 1),
+            f"{epoch.loss:.4f}",
+            NONE if epoch.metric is None else f"{100 * epoch.metric:.2f} %",
+            f"{epoch.seconds:.3f}",
+            f"{epoch.steps_per_second:,.0f}",
+        )
+        for epoch in result.epochs
+    ]
+    return Table("Epochs", ("epoch", "loss", metric, "seconds", "steps/s"), rows)
+
+
+def staleness_table(result: TrainResult) -> Table:
+    """How many updates of others each step missed, as a histogram."""
+    most = max(result.staleness.values(), default=1)
+    rows = [
+        (
+            str(stale),
+            f"{steps:,}",
+            f"{100 * steps / result.steps:.2f} %",
+            "#" * max(1, round(WIDEST * steps / most)),
+        )
+        for stale, steps in sorted(result.staleness.items())
+    ]
+    title = "Staleness: updates by other threads between a step's read and its write"
+    return Table(title, ("staleness", "steps", "share", ""), rows, frozenset({""}))

@@ -1,0 +1,153 @@
+"""Tables and progress: rich on a terminal, plain lines elsewhere or where rich is not installed.
+
+What was found goes to standard output, progress to standard error. ``NO_COLOR`` is honoured, and no
+meaning is carried by colour alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from time import monotonic
+from typing import Any, Protocol, TextIO
+
+__all__ = ["Progress", "Table", "progress", "say", "show"]
+
+STYLES = {
+    "PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "TIMEOUT": "bold red",
+    "CRASH": "bold red", "ERROR": "bold red", "SKIPPED": "dim", "ok": "green", "warning": "yellow",
+    "problem": "bold red", "forbidden": "red", "unknown": "red", "interesting": "cyan",
+    "required": "cyan",
+}  # fmt: skip
+
+EVERY = 2.0  # seconds between two lines of progress where there is no terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Text cells in columns; those named in ``left`` are words, the others figures. Immutable."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    left: frozenset[str] = field(default=frozenset())
+
+
+def decorated(stream: TextIO) -> bool:
+    """Whether rich should write to ``stream``."""
+    return stream.isatty() and find_spec("rich") is not None
+
+
+def say(text: str = "") -> None:
+    """Print lines to standard output as they are."""
+    print(text, flush=True)
+
+
+def show(table: Table) -> None:
+    """Print a table to standard output."""
+    if decorated(sys.stdout):
+        show_rich(table)
+    else:
+        show_plain(table)
+
+
+def show_plain(table: Table) -> None:
+    """Print a table as aligned columns."""
+    widths = [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
+    say(f"\n{table.title}" if table.title else "")
+    for row in (table.columns, *table.rows):
+        cells = [
+            cell.ljust(width) if name in table.left else cell.rjust(width)
+            for name, cell, width in zip(table.columns, row, widths, strict=True)
+        ]
+        say("  ".join(cells).rstrip())
+
+
+def show_rich(table: Table) -> None:
+    """Print a table with rich; words that are a verdict or a class have a colour besides."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in table.columns:
+        words = column in table.left
+        drawn.add_column(
+            column, justify="left" if words else "right", overflow="fold", no_wrap=not words
+        )
+    for row in table.rows:
+        drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    Console().print(drawn)
+
+
+class Progress(Protocol):
+    """Shows what is under way. Externally synchronised."""
+
+    def begin(self, what: str) -> None:
+        """The next of the announced pieces of work begins."""
+
+    def update(self, fraction: float, note: str) -> None:
+        """So much of the present piece is done."""
+
+
+class Lines:
+    """Progress as lines, few enough for a log."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.what = total, 0, ""
+        self.shown = monotonic()
+
+    def begin(self, what: str) -> None:
+        """The next piece begins."""
+        self.done += 1
+        self.what = what
+        self.line("")
+
+    def update(self, fraction: float, note: str) -> None:
+        """So much of the present piece is done."""
+        self.line(f": {note}")
+
+    def line(self, note: str) -> None:
+        """A line, if the last one was long enough ago."""
+        if monotonic() - self.shown >= EVERY:
+            self.shown = monotonic()
+            print(f"[{self.done}/{self.total}] {self.what}{note}", file=sys.stderr, flush=True)
+
+
+class Bar:
+    """Progress as a bar that rich draws."""
+
+    def __init__(self, bar: Any, total: int) -> None:
+        self.bar, self.done = bar, -1
+        self.task = bar.add_task("", total=total, note="")
+
+    def begin(self, what: str) -> None:
+        """The next piece begins."""
+        self.done += 1
+        self.bar.update(self.task, completed=self.done, description=what, note="")
+
+    def update(self, fraction: float, note: str) -> None:
+        """So much of the present piece is done."""
+        self.bar.update(self.task, completed=self.done + min(fraction, 1.0), note=note)
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Progress]:
+    """Show how far ``total`` pieces of work have come, on standard error, for the block."""
+    if not decorated(sys.stderr):
+        yield Lines(total)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(), TextColumn("{task.fields[note]}"),
+    )  # fmt: skip
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Bar(bar, total)

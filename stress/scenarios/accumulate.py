@@ -1,0 +1,270 @@
+"""Many backwards meet one leaf: what becomes of their contributions?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+import engine
+from stress.core.outcome import Outcome, acceptable, forbidden, interesting, required
+from stress.core.scenario import Observation, Params, Scenario
+from stress.oracles.coding import Coding
+from stress.oracles.count import count
+from stress.oracles.trap import GradTrap
+from stress.scenarios.common import (
+    FUNCTIONAL,
+    Array,
+    always,
+    differentiate,
+    fresh_leaf,
+    private,
+    trapped,
+)
+
+__all__ = ["FIRST", "ONES", "SIZES", "Fixture", "coded", "coded_gradients", "named"]
+
+
+# Elements from which on collisions are so frequent that a racy run without one has no power.
+LOSS_SHOWS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fixture:
+    """What the trials of one run share. Immutable, but for the trap.
+
+    ``each``: contributions of one actor. ``gradients``: those of all actors, actor by actor.
+    """
+
+    params: Params
+    each: int
+    gradients: Sequence[engine.Tensor]
+    trap: GradTrap | None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One trial. ``wrong``: actor *i* alone writes item *i*; ``outputs``: immutable."""
+
+    fixture: Fixture
+    leaf: engine.Tensor
+    outputs: Sequence[engine.Tensor]
+    wrong: list[int]
+
+    @property
+    def offered(self) -> int:
+        """Contributions of all actors together."""
+        return self.fixture.each * len(self.wrong)
+
+    def check(self, index: int, result: Array | None, expected: engine.Tensor) -> None:
+        """Count a functional result that is not as expected."""
+        if result is not None and not np.array_equal(result, expected.numpy()):
+            self.wrong[index] += 1
+
+
+# -- 1: ones, counted ------------------------------------------------------------------------------
+
+
+@contextmanager
+def ones(params: Params) -> Iterator[Fixture]:
+    """One gradient for all; few contributions a trial where it is large, so trials stay short."""
+    each = 50 if params.size < 100_000 else 10
+    with trapped(params) as trap:
+        yield Fixture(params, each, [engine.ones(params.size, dtype=params.dtype)], trap)
+
+
+def start_ones(fixture: Fixture) -> State:
+    """A fresh leaf."""
+    return State(fixture, fresh_leaf(fixture.params), (), [0] * fixture.params.threads)
+
+
+def add_ones(state: State, index: int) -> None:
+    """Next to nothing but accumulation: a view is the whole graph, so threads meet all the time."""
+    fixture, leaf = state.fixture, state.leaf
+    (gradient,) = fixture.gradients
+    for _ in range(fixture.each):
+        result = differentiate(fixture.params.mode, leaf.reshape(-1), leaf, gradient)
+        state.check(index, result, gradient)
+
+
+def count_ones(state: State) -> Observation:
+    """Sum = number of contributions, or else as many are missing as the worst element says."""
+    if state.fixture.trap is not None:
+        return private(state.fixture.trap, state.offered, sum(state.wrong))
+    assert state.leaf.grad is not None
+    total = state.leaf.grad.numpy()
+    counted = count(total, state.offered)
+    fates = {"kept": state.offered - counted.worst - counted.most, "lost": counted.worst,
+             "doubled": counted.most}  # fmt: skip
+    note = f"up to {counted.worst} contributions missing from an element" if counted.worst else ""
+    seen = {fate: times for fate, times in fates.items() if times}
+    return Observation(seen, counted.lost, state.offered * total.size, note=note)
+
+
+def racy_ones(params: Params) -> Sequence[Outcome]:
+    """Losing is allowed in racy mode, and on large arrays it must show."""
+    shows = required if params.size >= LOSS_SHOWS and params.threads > 1 else interesting
+    return (
+        acceptable("kept", "the contribution is in every element"),
+        shows("lost", "racy: a concurrent in-place addition was overwritten"),
+        forbidden("doubled", "racy may lose, but counts no contribution twice"),
+    )
+
+
+ONES = Scenario(
+    1,
+    "accumulate.ones",
+    "threads run backwards of ones into one leaf; the sum counts them",
+    "contributions",
+    start_ones,
+    add_ones,
+    count_ones,
+    {
+        "racy": racy_ones,
+        "locked": always(
+            acceptable("kept", "every contribution counts exactly once"),
+            forbidden("lost", "locked loses nothing"),
+            forbidden("doubled", "locked counts nothing twice"),
+        ),
+        "functional": FUNCTIONAL,
+    },
+    prepare=ones,
+    sizes=lambda edge: (10_000, LOSS_SHOWS),
+    minimum=lambda params: 100_000 if params.size <= 10_000 and params.mode == "locked" else 200,
+)
+
+
+# -- 2: the first write ----------------------------------------------------------------------------
+
+
+def coded_gradients(params: Params, total: int) -> list[engine.Tensor]:
+    """Gradient *c* holds the code of contribution *c* in every element."""
+    code = Coding(params.dtype)
+    return [engine.from_numpy(np.full(params.size, code.value(c))) for c in range(total)]
+
+
+@contextmanager
+def pair(params: Params) -> Iterator[Fixture]:
+    """One contribution for each of two actors."""
+    with trapped(params) as trap:
+        yield Fixture(params, 1, coded_gradients(params, 2), trap)
+
+
+def start_first(fixture: Fixture) -> State:
+    """A leaf whose ``.grad`` is None, and graphs that pass the caller's array through unchanged."""
+    leaf = fresh_leaf(fixture.params)
+    return State(fixture, leaf, [leaf + 0.0, leaf + 0.0], [0, 0])
+
+
+def write_first(state: State, index: int) -> None:
+    """One backward: both actors find ``.grad`` to be None."""
+    fixture = state.fixture
+    gradient = fixture.gradients[index]
+    result = differentiate(fixture.params.mode, state.outputs[index], state.leaf, gradient)
+    state.check(index, result, gradient)
+
+
+def judge_first(state: State) -> Observation:
+    """Both contributions arrived, in an array of the leaf's own."""
+    fixture = state.fixture
+    if fixture.trap is not None:
+        return private(fixture.trap, 2, sum(state.wrong))
+    assert state.leaf.grad is not None
+    total = state.leaf.grad.numpy()
+    decoded = Coding(fixture.params.dtype).decode(total, 2)
+    seen = dict(decoded.outcomes)
+    if any(np.shares_memory(total, gradient.numpy()) for gradient in fixture.gradients):
+        seen["aliased"] = 1
+    note = decoded.describe("actor {}".format)
+    return Observation(seen, decoded.missing, 2 * total.size, note=note)
+
+
+FIRST_WRITE = always(
+    acceptable("kept", "both contributions are there"),
+    forbidden("lost", "the first .grad is made under the leaf's lock, in racy mode too"),
+    forbidden("torn", "with two threads, one makes the gradient and the other adds to it"),
+    forbidden("doubled", "no contribution counts twice"),
+    forbidden("aliased", ".grad never is an array of the caller"),
+)
+
+FIRST = Scenario(
+    2,
+    "accumulate.first",
+    "two threads meet a leaf whose .grad is None",
+    "contributions",
+    start_first,
+    write_first,
+    judge_first,
+    {"racy": FIRST_WRITE, "locked": FIRST_WRITE, "functional": FUNCTIONAL},
+    prepare=pair,
+    crew=lambda params: 2,
+    minimum=lambda params: 400,
+)
+
+
+# -- 3: sizes on both sides of NumPy's threshold ---------------------------------------------------
+
+
+@contextmanager
+def coded(params: Params) -> Iterator[Fixture]:
+    """As many contributions as one array can tell apart, shared out evenly."""
+    each = max(1, Coding(params.dtype).capacity // params.threads)
+    with trapped(params) as trap:
+        yield Fixture(params, each, coded_gradients(params, each * params.threads), trap)
+
+
+def add_codes(state: State, index: int) -> None:
+    """A view as the whole graph: next to nothing but the accumulation itself."""
+    fixture, leaf = state.fixture, state.leaf
+    for gradient in fixture.gradients[index * fixture.each : (index + 1) * fixture.each]:
+        differentiate(fixture.params.mode, leaf.reshape(-1), leaf, gradient)
+
+
+def named(fixture: Fixture, contribution: int) -> str:
+    """Whose contribution it was."""
+    return f"thread {contribution // fixture.each} #{contribution % fixture.each}"
+
+
+def decode_all(state: State) -> Observation:
+    """The final array names what is missing."""
+    fixture = state.fixture
+    assert state.leaf.grad is not None
+    total = state.leaf.grad.numpy()
+    decoded = Coding(fixture.params.dtype).decode(total, state.offered)
+    note = decoded.describe(lambda index: named(fixture, index))
+    return Observation(decoded.outcomes, decoded.missing, state.offered * total.size, note=note)
+
+
+def racy_codes(params: Params) -> Sequence[Outcome]:
+    """Losing is allowed in racy mode; on large arrays collisions tear, and that must show."""
+    shows = required if params.size >= LOSS_SHOWS and params.threads > 1 else interesting
+    return (
+        acceptable("kept", "the contribution is in every element"),
+        shows("torn", "racy: overwritten in some elements, kept in others"),
+        interesting("lost", "racy: overwritten in every element"),
+        forbidden("doubled", "racy may lose, but counts no contribution twice"),
+        forbidden("strange", "every element is the sum of some set of contributions"),
+    )
+
+
+SIZES = Scenario(
+    3,
+    "accumulate.sizes",
+    "coded contributions, on both sides of the size at which NumPy lets go of the GIL",
+    "contributions",
+    start_ones,
+    add_codes,
+    decode_all,
+    {
+        "racy": racy_codes,
+        "locked": always(
+            acceptable("kept", "every contribution counts exactly once"),
+            forbidden("*", "locked loses, tears and doubles nothing"),
+        ),
+    },
+    prepare=coded,
+    sizes=lambda edge: (1, edge - 1, edge, 10_000, 1_000_000),
+    minimum=lambda params: 1_000 if params.size < LOSS_SHOWS else 200,
+)
