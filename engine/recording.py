@@ -69,7 +69,9 @@ class OpNode(Node):
                 grads.append(None)
             else:
                 rule, asks = entry
-                if len(asks) == 1 and asks[0] >= 0:
+                if not asks:
+                    grads.append(rule(g))
+                elif len(asks) == 1 and asks[0] >= 0:
                     grads.append(rule(g, values[asks[0]]))
                 else:
                     grads.append(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 from ..graph import LEAF_SEQ, Edge, Node
 
 Route = tuple[int, int]  # (position of the target, slot that the contribution fills)
 
 
-@dataclass(frozen=True, slots=True)
-class Joint:
+class Joint(NamedTuple):
     """A node that several contributions flow into, or that has several outputs. Immutable.
 
     ``ports[slot]``: which output of the node the contribution in that slot belongs to.
@@ -23,8 +22,7 @@ class Joint:
     ports: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What flows where. Immutable once made.
 
     A node's *position* is its rank in the order in which a sequential run takes nodes that are
