@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import DTypeError, InPlaceError, OperandError, ShapeError
 from .graph import Leaf, Node
-from .hooks import HookList, RemovableHandle
+from .hooks import RemovableHandle, hooks_of
 from .recording import Recorded, from_array
 from .sync import Lock
 from .values import Shape, Value
@@ -152,10 +152,7 @@ class Differentiable(Recorded):
         """
         if self._edge is None:
             raise InPlaceError("cannot register a hook on a tensor that doesn't require gradient")
-        node = self._edge[0]
-        if node.hooks is None:
-            node.hooks = HookList()
-        return node.hooks.register(lambda g: _call_hook(hook, g))
+        return hooks_of(self._edge[0]).register(lambda g: _call_hook(hook, g))
 
 
 def _call_hook(hook: Any, g: Value) -> Value | None:

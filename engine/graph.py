@@ -62,7 +62,7 @@ class Node:
     shape: Shape
     dtype: np.dtype[Any]
     origin: Origin | None
-    hooks: HookList | None  # atomic: set once, by the first registration
+    hooks: HookList | None  # set once, under the lock in `hooks`; read without
 
     outputs = 1
 

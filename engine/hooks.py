@@ -45,6 +45,18 @@ class HookList:
             self.entries = tuple(entry for entry in self.entries if entry[0] is not handle)
 
 
+_first = sync.lock()  # guards the first registration on any node
+
+
+def hooks_of(node: Any) -> HookList:
+    """The hook list in ``node.hooks``, made if there is none: one list, whoever asks first."""
+    with _first:
+        if node.hooks is None:
+            node.hooks = HookList()
+        hooks: HookList = node.hooks
+    return hooks
+
+
 class RemovableHandle:
     """Removes a hook: ``remove()`` as often as you like, or at the end of a ``with`` block."""
 

@@ -41,6 +41,9 @@ def register(cls: type[Recorded]) -> type[Recorded]:
     return cls
 
 
+Saved = tuple[tuple[Any, ...], Sequence[tuple[VersionCell, Any]]]  # (values, versions to check)
+
+
 class OpNode(Node):
     """A recorded operation: which op, and what its rules asked to keep.
 
@@ -52,31 +55,31 @@ class OpNode(Node):
 
     op: Op  # immutable
     recipe: Recipe  # immutable
-    saved: list[tuple[tuple[Any, ...], Sequence[tuple[VersionCell, Any]]]]  # atomic
+    saved: list[Saved]  # atomic
 
     def name(self) -> str:
         return f"{self.op.name.title().replace('_', '')}Backward0"
 
     def pull(self, g: Value, wanted: Sequence[object | None], retain: bool) -> list[Value]:
+        recipe = self.recipe
         values: tuple[Any, ...] = ()
-        if self.recipe.saved:
+        if recipe.saved:
             values = self._unpack(retain)
-            if isinstance(g, Recorded):
+            if type(g) is _tensor_class:
                 values = self._recorded(values)
         grads: list[Value] = []
-        for route, entry in zip(wanted, self.recipe.rules, strict=True):
+        for route, entry in zip(wanted, recipe.rules, strict=True):
             if route is None or entry is None:
                 grads.append(None)
+                continue
+            rule, asks = entry
+            if not asks:
+                grads.append(rule(g))
+            elif len(asks) == 1 and asks[0] >= 0:
+                grads.append(rule(g, values[asks[0]]))
             else:
-                rule, asks = entry
-                if not asks:
-                    grads.append(rule(g))
-                elif len(asks) == 1 and asks[0] >= 0:
-                    grads.append(rule(g, values[asks[0]]))
-                else:
-                    grads.append(
-                        rule(g, *[values[i] if i >= 0 else self._shape_of(~i) for i in asks])
-                    )
+                asked = [values[i] if i >= 0 else self._shape_of(~i) for i in asks]
+                grads.append(rule(g, *asked))
         return grads
 
     def _shape_of(self, index: int) -> Shape:
@@ -132,7 +135,8 @@ class OpNode(Node):
 
 def record(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Run an operation on Tensors and whatever else its forward takes, and record it."""
-    arrays = [a._data if isinstance(a, Recorded) else a for a in args]
+    tensor = _tensor_class
+    arrays = [a._data if type(a) is tensor else a for a in args]
     try:
         ans = op.forward(*arrays, **keywords)
     except (ValueError, TypeError, IndexError) as error:
@@ -140,20 +144,24 @@ def record(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     residuals: Sequence[Any] = ()
     if op.residuals:
         ans, *residuals = ans
-    out = from_array(ans if type(ans) is np.ndarray else np.asarray(ans))
-    if op.view and out._data.base is not None and isinstance(args[0], Recorded):
+    if type(ans) is not np.ndarray:
+        ans = np.asarray(ans)
+    out = from_array(ans)
+    if op.view and ans.base is not None and type(args[0]) is tensor:
         out._version = args[0]._version
-    if state.grad and op.rules:
-        edges = [a._edge if isinstance(a, Recorded) else None for a in args]
-        if any(edges):
-            node = _node(op, edges, out)
-            out._edge = (node, 0)
+    if op.rules and state.grad:
+        edges = [a._edge if type(a) is tensor else None for a in args]
+        node = _node(op, edges, ans)
+        if node is not None:
+            out._edge = node, 0
             if node.recipe.saved:
-                _save(node, args, [*arrays, *_values(op, keywords), out._data, *residuals], out)
+                environment = [*arrays, *_values(op, keywords), ans, *residuals]
+                node.saved.append(_save(node.recipe, args, environment, out))
     return out
 
 
-def _node(op: Op, edges: list[Edge | None], out: Recorded) -> OpNode:
+def _node(op: Op, edges: list[Edge | None], ans: np.ndarray) -> OpNode | None:
+    """The node of a forward whose inputs are at ``edges``; None if none requires a gradient."""
     mask, seq, bit = 0, state.clock, 1
     for edge in edges:
         if edge is not None:
@@ -162,16 +170,17 @@ def _node(op: Op, edges: list[Edge | None], out: Recorded) -> OpNode:
             if seq < edge[0].seq != LEAF_SEQ:
                 seq = edge[0].seq
         bit += bit
-    state.clock = seq = seq + 1
+    if not mask:
+        return None
     node: OpNode = _new(OpNode)
     node.op = op
     node.recipe = op.recipes.get(mask) or op.recipe(mask)
     node.edges = edges
-    node.seq = seq
-    node.shape = out._data.shape
-    node.dtype = out._data.dtype
+    node.seq = state.clock = seq + 1
+    node.shape = ans.shape
+    node.dtype = ans.dtype
     node.hooks = None
-    node.origin = caller(3)
+    node.origin = caller(4)  # past this, `record`, and the function or method that called it
     node.saved = []
     return node
 
@@ -182,17 +191,18 @@ def _values(op: Op, keywords: dict[str, Any]) -> Sequence[Any]:
     return [keywords.get(name, default) for name, default in op.defaults.items()]
 
 
-def _save(node: OpNode, args: Sequence[Any], environment: list[Any], out: Recorded) -> None:
-    """Keep what the rules ask for, with the versions at which strict tensors are kept."""
-    recipe = node.recipe
+def _save(recipe: Recipe, args: Sequence[Any], environment: list[Any], out: Recorded) -> Saved:
+    """What the rules ask for, with the versions at which strict tensors are kept."""
     checks = []
     for index in recipe.saved_inputs:
         value = args[index]
-        if isinstance(value, Recorded) and value._version is not None:
-            checks.append((value._version, value._version[0]))
+        if type(value) is _tensor_class:
+            cell = value._version
+            if cell is not None:
+                checks.append((cell, cell[0]))
     if recipe.saves_ans and out._version is not None:
         checks.append((out._version, out._version[0]))
-    node.saved.append((recipe.pick(environment), checks))
+    return recipe.pick(environment), checks
 
 
 def _refused(op: Op, arrays: Sequence[Any], error: Exception) -> Exception:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from .. import sync
 from ..errors import ArgumentError, OperandError
-from ..graph import Origin, caller
+from ..graph import Leaf, Origin, caller
 from ..tensor import Tensor
 
 # Elements that a scratch buffer holds: a temporary as large as a weight is never made, and this
 # elements are as fast as any size.
 CHUNK = 131_072
+
+
+# Below this a temporary costs less than finding the scratch buffer.
+SMALL = 4_096
 
 
 class _Scratch(sync.local):
@@ -79,7 +83,9 @@ class SGD:
         """Move every parameter that has a gradient against it."""
         hook, where = sync.hook, caller(2)
         for index, p in enumerate(self.params):
-            leaf = p._leaf("step")
+            if p._edge is None:
+                continue  # frozen since
+            leaf = cast(Leaf, p._edge[0])  # leaves stay leaves
             if hook is not None:
                 hook("param.write", p)
             with leaf.lock:
@@ -103,6 +109,8 @@ class SGD:
         data = p._data
         if self.momentum or self.weight_decay or data.size > CHUNK:
             self._update_in_pieces(index, data, g)
+        elif data.size <= SMALL:
+            np.subtract(data, g * self.lr, out=data)
         else:
             step = _scratch.of(data.dtype)[: data.size].reshape(data.shape)
             np.subtract(data, np.multiply(g, self.lr, out=step), out=data)

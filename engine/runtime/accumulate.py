@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -57,24 +57,19 @@ class Locked(Staged):
 
     def commit(self) -> None:
         """Add what was staged, a leaf at a time, in the order of a sequential run."""
-        hook = sync.hook
-        for position in sorted(self.staged):
-            leaf = self.nodes[position]
-            assert isinstance(leaf, Leaf)  # these policies are given the leaves of a whole graph
+        hook, staged = sync.hook, self.staged
+        for position in sorted(staged):
+            leaf = cast(Leaf, self.nodes[position])  # these policies get whole graphs: only leaves
             if hook is not None:
                 hook("grad.commit", leaf)
             with leaf.lock:
-                self._merge(leaf, position)
-
-    def _merge(self, leaf: Leaf, position: int) -> None:
-        """Add to ``leaf.grad``, or make it: the caller holds ``leaf.lock``."""
-        grad = leaf.grad
-        if grad is None:
-            leaf.grad = private(self.staged, position)
-        elif type(grad) is np.ndarray and not _is_recorded(self.staged[position]):
-            np.add(grad, self.staged[position], out=grad)
-        else:
-            leaf.grad, leaf.face = grad + self.staged[position], None
+                grad = leaf.grad
+                if grad is None:
+                    leaf.grad = private(staged, position)
+                elif type(grad) is np.ndarray and not _is_recorded(staged[position]):
+                    np.add(grad, staged[position], out=grad)
+                else:
+                    leaf.grad, leaf.face = grad + staged[position], None
 
 
 class Racy(Locked):

@@ -134,11 +134,11 @@ def _deliver(
             if not task.gather(target, slot, grad):
                 continue
             grad = gathers[target].result()
-        if target < leaves:
-            _arrive(task, target, grad)
-        else:
+        if target >= leaves:
             task.cells[target] = grad
             ready.push(target)
+        else:
+            _arrive(task, target, grad)
 
 
 def _arrive(task: GraphTask, position: int, g: Value | None) -> None:
