@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from stress.arguments import pattern, positive, target
 from stress.bench.report import bars, scaling_table, step_table
-from stress.bench.scaling import Scaling, ceiling, time_threads
+from stress.bench.scaling import Scaling, time_threads
 from stress.bench.steps import Disagreement, StepTimes, time_step
 from stress.bench.torch_peer import torch_installed
 from stress.bench.workloads import MLPS, Mlp
@@ -53,14 +53,14 @@ def main(args: argparse.Namespace) -> int:
         names = ", ".join(mlp.name for mlp in MLPS)
         print(f"bench: --only matches none of: {names}", file=sys.stderr)
         return Exit.NOTHING
-    with threadpool_limits(1):
+    with threadpool_limits(1):  # as in the children that do the work
         environment = probe()
-        show(environment_table(environment))
-        try:
-            steps, scalings = measure(chosen, args.seconds, environment.gil_enabled)
-        except Disagreement as disagreement:
-            print(f"bench: {disagreement}", file=sys.stderr)
-            return Exit.FORBIDDEN
+    show(environment_table(environment))
+    try:
+        steps, scalings = measure(chosen, args.seconds, environment.gil_enabled)
+    except Disagreement as disagreement:
+        print(f"bench: {disagreement}", file=sys.stderr)
+        return Exit.FORBIDDEN
     present(steps, scalings)
     if args.json:
         write(args.json, document(environment, steps, scalings))
@@ -70,18 +70,16 @@ def main(args: argparse.Namespace) -> int:
 def measure(
     chosen: Sequence[Mlp], seconds: float, gil: bool
 ) -> tuple[list[StepTimes], list[Scaling]]:
-    """All measurements. Threads first: importing PyTorch may turn a disabled GIL on."""
+    """All measurements, one after the other."""
     threaded = [mlp for mlp in chosen if not gil or mlp.name in WITH_GIL]
-    with progress(len(threaded) + len(chosen)) as shown:
-        scalings = []
-        with ceiling() as processes:
-            for mlp in threaded:
-                shown.begin(f"Hogwild threads, {mlp.name}")
-                scalings.append(time_threads(mlp, seconds, processes))
-        steps = []
+    steps, scalings = [], []
+    with progress(len(chosen) + len(threaded)) as shown:
         for mlp in chosen:
             shown.begin(f"training step, {mlp.name}")
             steps.append(time_step(mlp, seconds))
+        for mlp in threaded:
+            shown.begin(f"Hogwild threads, {mlp.name}")
+            scalings.append(time_threads(mlp, seconds))
     return steps, scalings
 
 

@@ -6,18 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from threadpoolctl import threadpool_limits
+
 import engine
 from stress.bench.by_hand import numpy_step
 from stress.bench.measure import Ratio, alternate, ratio
 from stress.bench.ours import engine_step
 from stress.bench.torch_peer import torch_installed, torch_step
 from stress.bench.workloads import Mlp, Problem, Step
+from stress.core.child import Child, Report
 
-__all__ = ["COMPARISONS", "Disagreement", "StepTimes", "agree", "contestants", "time_step"]
+__all__ = [
+    "COMPARISONS",
+    "Disagreement",
+    "StepTimes",
+    "agree",
+    "contestants",
+    "time_here",
+    "time_step",
+]
 
 COMPARISONS = (("engine", "PyTorch"), ("engine", "NumPy"), ("NumPy", "PyTorch"))
 STEPS = 10  # how many steps the contestants take before their losses must agree
 TOLERANCE = 1e-4
+LIMIT = 60.0  # seconds that a child gets beyond its measurement, to import PyTorch, say
 
 
 class Disagreement(Exception):
@@ -46,9 +58,30 @@ def contestants(problem: Problem) -> dict[str, Step]:
 
 
 def time_step(mlp: Mlp, seconds: float) -> StepTimes:
-    """Time all contestants for ``seconds`` altogether. Raises ``Disagreement``."""
+    """Time all contestants for ``seconds`` altogether, in a fresh process of their own.
+
+    What ran before (memory that the allocator kept, imports) cannot tell then. Raises
+    ``Disagreement``.
+    """
+    with Child() as child:
+        answer = child.call(perform, (mlp, seconds), seconds + LIMIT)
+    if isinstance(answer, Disagreement):
+        raise answer
+    return answer
+
+
+def perform(task: tuple[Mlp, float], report: Report) -> StepTimes | Disagreement:
+    """The child's part: an error that is a finding is sent, not raised."""
+    try:
+        return time_here(*task)
+    except Disagreement as disagreement:
+        return disagreement
+
+
+def time_here(mlp: Mlp, seconds: float) -> StepTimes:
+    """Time all contestants in this process. Raises ``Disagreement``."""
     steps = contestants(Problem(mlp))
-    with engine.WorkerPool(0):
+    with threadpool_limits(1), engine.WorkerPool(0):
         agree(mlp.name, steps)
         blocks = alternate(steps, seconds)
     ratios = {

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import pickle
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import engine
 from stress.bench import add_arguments, command, main, measure, scaling, steps
@@ -12,10 +14,17 @@ from stress.bench.by_hand import numpy_step
 from stress.bench.measure import Ratio, alternate, ratio
 from stress.bench.ours import batch, forward, hogwild_step, shared_parameters
 from stress.bench.report import Bar, bars, scaling_table, step_table
-from stress.bench.scaling import Scaling, ceiling, steps_per_second, threads_rate, time_threads
-from stress.bench.steps import STEPS, Disagreement, StepTimes, agree, contestants
+from stress.bench.scaling import Scaling, steps_per_second, threads_rate, time_threads
+from stress.bench.steps import STEPS, Disagreement, StepTimes, agree, contestants, time_here
 from stress.bench.workloads import MLPS, Mlp, Problem
 from stress.exits import Exit
+
+
+@pytest.fixture(autouse=True)
+def _one_blas_thread():
+    with threadpool_limits(1):
+        yield
+
 
 SMALL = Mlp("small", (6, 5, 4, 3), 7)
 
@@ -146,12 +155,11 @@ def test_an_error_in_a_thread_surfaces():
         raise ValueError("broken step")
 
     with pytest.raises(ValueError, match="broken step"):
-        threads_rate([lambda: None, broken], seconds=0.01)
+        threads_rate([lambda: None, broken], start=0.0, seconds=0.01)
 
 
 def test_threads_are_held_against_two_processes():
-    with ceiling() as processes:
-        measured = time_threads(MLPS[0], 0.2, processes)
+    measured = time_threads(SMALL, 0.2)
     assert list(measured.rates) == [
         "1 thread", "2 threads racy", "2 threads locked", "2 processes",
     ]  # fmt: skip
@@ -165,7 +173,7 @@ def test_threads_are_held_against_two_processes():
 @pytest.mark.parametrize(("gil", "threaded"), [(True, command.WITH_GIL), (False, None)])
 def test_with_a_gil_only_long_steps_are_threaded(monkeypatch, gil, threaded):
     asked = []
-    monkeypatch.setattr(command, "time_threads", lambda mlp, *_: asked.append(mlp.name))
+    monkeypatch.setattr(command, "time_threads", lambda mlp, _: asked.append(mlp.name))
     monkeypatch.setattr(command, "time_step", lambda mlp, _: mlp.name)
     timed, _ = command.measure(MLPS, 0.01, gil)
     assert timed == [mlp.name for mlp in MLPS]
@@ -236,6 +244,7 @@ def test_a_bench_from_end_to_end(tmp_path, capsys):
 def test_without_pytorch_it_says_so(monkeypatch, capsys):
     monkeypatch.setattr(steps, "torch_installed", lambda: False)
     monkeypatch.setattr(command, "torch_installed", lambda: False)
+    monkeypatch.setattr(command, "time_step", time_here)
     monkeypatch.setattr(command, "probe", lambda: Environment)
     assert main(arguments("--seconds", "0.05", "--only", "16-32-2")) == Exit.PASS
     said = capsys.readouterr().out
@@ -246,6 +255,27 @@ def test_without_pytorch_it_says_so(monkeypatch, capsys):
 class Environment:
     gil_enabled = True
     rows = staticmethod(lambda: [("Python", "some")])
+
+
+class HereChild:
+    """A child process that is this one; what crosses over is pickled all the same."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def call(self, function, argument, limit):
+        return pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(argument)), print)))
+
+
+def test_a_disagreement_crosses_the_process(monkeypatch):
+    cast = {"honest": numpy_step(Problem(SMALL)), "cheat": frozen(Problem(SMALL))}
+    monkeypatch.setattr(steps, "Child", HereChild)
+    monkeypatch.setattr(steps, "contestants", lambda problem: cast)
+    with pytest.raises(Disagreement, match=r"small: losses differ after 10 steps: honest .*cheat"):
+        steps.time_step(SMALL, 0.01)
 
 
 def test_a_disagreement_ends_the_bench(monkeypatch, capsys):
