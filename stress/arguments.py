@@ -8,8 +8,9 @@ from math import isfinite
 from pathlib import Path
 
 from stress.core.scenario import MODES
+from stress.oracles.coding import CAPACITY
 
-__all__ = ["hidden", "modes", "natural", "pattern", "positive", "target", "whole"]
+__all__ = ["hidden", "modes", "natural", "pattern", "positive", "racers", "target", "whole"]
 
 Error = argparse.ArgumentTypeError
 
@@ -19,6 +20,14 @@ def natural(text: str) -> int:
     value = whole(text)
     if value < 1:
         raise Error(f"must be 1 or more, got {text}")
+    return value
+
+
+def racers(text: str) -> int:
+    """A number of threads that can race, and whose contributions one array can tell apart."""
+    value = whole(text)
+    if not 2 <= value <= CAPACITY["float64"]:
+        raise Error(f"must be from 2 (or nothing can race) to {CAPACITY['float64']}, got {text}")
     return value
 
 

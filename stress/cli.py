@@ -86,7 +86,9 @@ def add_check(to: Commands[Parser]) -> None:
 
 def add_run(to: Commands[Parser]) -> None:
     """Chosen scenarios."""
-    it = to.add_parser("run", help="run chosen scenarios, and show all outcomes")
+    it = to.add_parser(
+        "run", help="run chosen scenarios, and show every outcome of those that saw a race"
+    )
     add_test(it)
     it.add_argument(
         "--mode", type=arguments.modes, default=MODES, metavar="M[,M]",
@@ -99,12 +101,12 @@ def add_run(to: Commands[Parser]) -> None:
 def add_common(it: Parser, seconds: float) -> None:
     """What the commands that run scenarios have in common."""
     it.add_argument(
-        "--threads", type=arguments.natural, default=2, metavar="N",
+        "--threads", type=arguments.racers, default=2, metavar="N",
         help="threads that race (default: 2)",
     )  # fmt: skip
     it.add_argument(
         "--seconds", type=arguments.positive, default=seconds, metavar="S",
-        help="time for each scenario, mode and size; more while samples are missing "
+        help="time for each scenario, mode and size; more while evidence is missing "
         f"(default: {seconds:g})",
     )  # fmt: skip
     it.add_argument(

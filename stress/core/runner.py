@@ -18,7 +18,7 @@ from time import monotonic, perf_counter_ns
 from traceback import format_exception
 from typing import Any
 
-from stress.core.outcome import Expect
+from stress.core.outcome import Expect, grade
 from stress.core.rendezvous import Broken, rendezvous
 from stress.core.result import Loss, Result, decide, tabulate
 from stress.core.scenario import Observation, Params, Scenario
@@ -87,8 +87,8 @@ class Team:
         self.scenario, self.budget, self.fixture = scenario, budget, fixture
         self.crew = scenario.crew(params)
         self.minimum = scenario.minimum(params)
-        outcomes = scenario.outcomes[params.mode](params)
-        self.required = [o.key for o in outcomes if o.expect is Expect.REQUIRED]
+        self.outcomes = scenario.outcomes[params.mode](params)
+        self.required = [o.key for o in self.outcomes if o.expect is Expect.REQUIRED]
         self.start, self.finish = rendezvous(self.crew), rendezvous(self.crew)
         self.state: Any = None
         self.over = self.stop = False
@@ -154,8 +154,11 @@ class Team:
     @property
     def convincing(self) -> bool:
         """Whether there is all the evidence that a verdict asks for. Called by actor 0."""
-        seen = all(self.tally.outcomes[key] for key in self.required)
-        return seen and self.tally.overlapped > 0 and self.samples >= self.minimum
+        seen = self.tally.outcomes
+        if any(grade(self.outcomes, key).expect.fails for key in seen):
+            return True
+        shown = all(seen[key] for key in self.required)
+        return shown and self.tally.overlapped > 0 and self.samples >= self.minimum
 
     @property
     def samples(self) -> int:
@@ -237,7 +240,7 @@ def conclude(team: Team, params: Params, seconds: float) -> Result:
         return replace(blank, reason=reason, stacks="".join(format_exception(error)))
     trials = tally.rate.trials
     overlap = tally.overlapped / trials if trials else 0.0
-    rows = tabulate(scenario.outcomes[params.mode](params), tally.outcomes)
+    rows = tabulate(team.outcomes, tally.outcomes)
     idle = [index for index, times in enumerate(team.entered) if not times]
     verdict, reason = decide(rows, overlap=overlap, minimum=team.minimum, idle=idle)
     return replace(

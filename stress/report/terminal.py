@@ -19,8 +19,7 @@ __all__ = ["Progress", "Table", "progress", "say", "show"]
 STYLES = {
     "PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "TIMEOUT": "bold red",
     "CRASH": "bold red", "ERROR": "bold red", "SKIPPED": "dim", "ok": "green", "warning": "yellow",
-    "problem": "bold red", "forbidden": "red", "unknown": "red", "interesting": "cyan",
-    "required": "cyan",
+    "problem": "bold red",
 }  # fmt: skip
 
 EVERY = 2.0  # seconds between two lines of progress where there is no terminal
@@ -67,7 +66,7 @@ def show_plain(table: Table) -> None:
 
 
 def show_rich(table: Table) -> None:
-    """Print a table with rich; words that are a verdict or a class have a colour besides."""
+    """Print a table with rich; words that are a verdict have a colour besides."""
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable

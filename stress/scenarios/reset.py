@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,27 +32,32 @@ def start(fixture: Fixture) -> State:
     return State(fixture, fresh_leaf(fixture.params), [])
 
 
-def contributions(state: State, index: int) -> list[engine.Tensor]:
-    """The gradients that are actor ``index``'s to contribute."""
-    each = state.fixture.each
-    return list(state.fixture.gradients[index * each : (index + 1) * each])
+def accumulate(state: State, index: int) -> Iterator[None]:
+    """Contribute what is actor ``index``'s to contribute; the last actor resets at each yield.
+
+    It does so between its contributions, and leaves some after its last reset, so that what a
+    reset spares or tears is still to be seen at the end.
+    """
+    fixture, params = state.fixture, state.fixture.params
+    resets = index == params.threads - 1
+    for number in range(fixture.each):
+        gradient = fixture.gradients[index * fixture.each + number]
+        differentiate(params.mode, state.leaf.reshape(-1), state.leaf, gradient)
+        if resets and number % 4 == 1:
+            yield
 
 
 def add_and_zero(state: State, index: int) -> None:
-    """Everybody accumulates; the last actor also zeroes after each of its contributions."""
-    params, leaf = state.fixture.params, state.leaf
-    for gradient in contributions(state, index):
-        differentiate(params.mode, leaf.reshape(-1), leaf, gradient)
-        if index == params.threads - 1:
-            leaf.zero_grad(set_to_none=True)
+    """Everybody accumulates; the last actor also zeroes now and then."""
+    for _ in accumulate(state, index):
+        state.leaf.zero_grad(set_to_none=True)
 
 
 def add_and_take(state: State, index: int) -> None:
-    """Everybody accumulates; the last actor also takes what is there after each contribution."""
-    params, leaf = state.fixture.params, state.leaf
-    for gradient in contributions(state, index):
-        differentiate(params.mode, leaf.reshape(-1), leaf, gradient)
-        if index == params.threads - 1 and (taken := leaf.take_grad()) is not None:
+    """Everybody accumulates; the last actor also takes what is there now and then."""
+    for _ in accumulate(state, index):
+        taken = state.leaf.take_grad()
+        if taken is not None:
             state.taken.append(taken.numpy())
 
 

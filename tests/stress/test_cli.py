@@ -1,0 +1,215 @@
+"""The command line: what is refused, how runs end, and that nothing is left running."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stress import cli, commands
+from stress.core.result import Result
+from stress.core.scenario import Params
+
+TOP = Path(__file__).parents[2]
+
+
+def stress(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "stress", *map(str, words)], cwd=TOP, capture_output=True, text=True,
+        timeout=100, check=False, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def not_data(tmp_path):
+    path = tmp_path / "broken.npz"
+    path.write_bytes(b"no archive")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (["--threads", "0"], "must be from 2"),
+        (["run", "--threads", "1"], "or nothing can race"),
+        (["run", "--threads", "two"], "whole number"),
+        (["run", "--mode", "fast"], "choose from racy, locked, functional"),
+        (["run", "-t", "("], "not a regular expression"),
+        (["run", "--seconds", "nan"], "finite"),
+        (["run", "--seed", "-1"], "0 or more"),
+        (["run", "--json", "/nowhere/out.json"], "name another file"),
+        (["run", "--fail-on", "rain"], "inconclusive"),
+        (["train", "--threads", "0"], "1 or more"),
+        (["train", "--mode", "functional"], "serial"),
+        (["train", "--lr", "0"], "more than 0"),
+        (["train", "--hidden", "64,x"], "whole number"),
+        (["train", "--data", "/nowhere/data.csv"], "there is no such file"),
+        (["nonsense"], "choose from"),
+        (["--nonsense"], "unrecognized arguments"),
+    ],
+)
+def test_bad_input_is_refused_with_exit_code_4_and_the_fix(words, fix):
+    ended = stress(*words)
+    assert ended.returncode == 4
+    assert fix in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_data_that_is_none_is_refused(not_data):
+    ended = stress("train", "--data", not_data)
+    assert ended.returncode == 4
+    assert str(not_data) in ended.stderr
+    assert "numpy.savez" in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "list"])
+def test_selecting_nothing_is_exit_code_5(command):
+    ended = stress(command, "-t", "no such scenario")
+    assert ended.returncode == 5
+    assert "python -m stress list" in ended.stderr
+
+
+def test_the_mode_is_part_of_the_selection():
+    assert stress("run", "-t", "reset", "--mode", "functional").returncode == 5
+
+
+def test_help_teaches():
+    ended = stress("--help")
+    assert ended.returncode == 0
+    for word in ("racy", "INCONCLUSIVE", "examples:", "exit codes", "7  ", "python -m stress run"):
+        assert word in ended.stdout
+
+
+def test_the_list_names_every_scenario():
+    ended = stress("list")
+    assert ended.returncode == 0
+    for name in ("accumulate.ones", "pool.order", "reset.take"):
+        assert name in ended.stdout
+
+
+def test_a_run_prints_its_verdicts_and_writes_its_report(tmp_path):
+    path = tmp_path / "out.json"
+    ended = stress(
+        "run", "-t", "first", "--mode", "locked,functional", "--seconds", "0.1", "--seed", "3",
+        "--json", path,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"accumulate\.first +locked .* PASS", ended.stdout)
+    assert "\x1b" not in ended.stdout
+    report = json.loads(path.read_text("utf-8"))
+    assert [result["params"]["mode"] for result in report["results"]] == ["locked", "functional"]
+    assert (report["seed"], report["exit_code"]) == (3, 0)
+
+
+def test_training_prints_every_epoch_and_the_staleness(tmp_path):
+    path = tmp_path / "out.json"
+    ended = stress("train", "--epochs", "3", "--hidden", "16,8", "--json", path)
+    assert ended.returncode == 0, ended.stderr
+    assert "64-16-8-10" in ended.stdout
+    assert "Staleness" in ended.stdout
+    (training,) = json.loads(path.read_text("utf-8"))["training"]
+    assert [epoch["epoch"] for epoch in training["epochs"]] == [0, 1, 2]
+
+
+def test_training_takes_data_of_the_users(tmp_path):
+    random = np.random.default_rng(0)
+    y = random.integers(0, 3, 300)
+    np.savez(tmp_path / "mine.npz", x=random.normal(size=(300, 5)) + 4.0 * y[:, None], y=y)
+    ended = stress("train", "--data", tmp_path / "mine.npz", "--epochs", "30", "--mode", "serial")
+    assert ended.returncode == 0, ended.stderr
+    assert "mine: 240 train / 60 test" in ended.stdout
+    accuracy = re.search(r"test accuracy (\d+\.\d+)%", ended.stdout.splitlines()[-1])
+    assert float(accuracy[1]) > 90
+
+
+def test_training_that_diverges_is_exit_code_1_and_says_what_to_do():
+    ended = stress("train", "--lr", "1e30", "--epochs", "2")
+    assert ended.returncode == 1
+    assert "smaller --lr" in ended.stderr
+
+
+def test_the_same_seed_trains_to_the_same_bits_in_serial(tmp_path):
+    def loss(seed):
+        stress("train", "--mode", "serial", "--epochs", "2", "--seed", seed, "--json", path)
+        return json.loads(path.read_text("utf-8"))["training"][0]["epochs"][-1]["loss"]
+
+    path = tmp_path / "out.json"
+    assert loss(1) == loss(1) != loss(2)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups")
+def test_ctrl_c_is_exit_code_2_and_leaves_nothing_running(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stress", "run", "-t", "ones", "--seconds", "100"], cwd=TOP,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    process.stderr.readline()  # the first line of progress: a scenario is under way
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of the group
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    assert gone(process.pid)
+
+
+def gone(group, patience=10.0):
+    """Whether no process of the group is left."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+    return False
+
+
+# How runs end, without running them
+
+
+@pytest.fixture
+def ending(monkeypatch):
+    """The exit code of a run whose results are made up."""
+
+    def end(*verdicts, options=()):
+        made_up = [Result(1, "made.up", Params("racy"), verdict) for verdict in verdicts]
+        monkeypatch.setattr(commands, "run_all", lambda *arguments: made_up)
+        return cli.main(["run", *options])
+
+    return end
+
+
+def test_a_forbidden_outcome_is_exit_code_1(ending):
+    assert ending("PASS", "FAIL") == 1
+
+
+def test_a_hang_is_exit_code_7_and_a_crash_8(ending):
+    assert ending("TIMEOUT", "FAIL") == 7
+    assert ending("TIMEOUT", "CRASH") == 8
+
+
+def test_too_little_evidence_fails_only_if_wanted(ending):
+    assert ending("INCONCLUSIVE") == 0
+    assert ending("INCONCLUSIVE", options=["--fail-on", "inconclusive"]) == 6
+
+
+def test_an_error_of_the_harness_is_exit_code_3(ending, monkeypatch, capsys):
+    assert ending("ERROR") == 3
+    monkeypatch.setattr(commands, "probe", lambda: 1 / 0)
+    assert cli.main(["run"]) == 3
+    assert "division by zero" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_exit_code_2(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "probe", interrupt)
+    assert cli.main(["run"]) == 2
