@@ -12,7 +12,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from stress.arguments import pattern, positive, target
-from stress.bench.report import bars, scaling_table, step_table
+from stress.bench.report import bars, ratio_table, scaling_table, times_table
 from stress.bench.scaling import Scaling, time_threads
 from stress.bench.steps import Disagreement, StepTimes, time_step
 from stress.bench.torch_peer import torch_installed
@@ -85,7 +85,8 @@ def measure(
 
 def present(steps: Sequence[StepTimes], scalings: Sequence[Scaling]) -> None:
     """Print the tables and the bars."""
-    show(step_table(steps))
+    show(times_table(steps))
+    show(ratio_table(steps))
     if not torch_installed():
         say("PyTorch is not installed, so it was skipped: pip install 'hogwild-engine[peers]'")
     if scalings:

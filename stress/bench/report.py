@@ -8,10 +8,10 @@ from statistics import geometric_mean
 
 from stress.bench.measure import Ratio
 from stress.bench.scaling import Scaling
-from stress.bench.steps import COMPARISONS, StepTimes
+from stress.bench.steps import StepTimes
 from stress.report.terminal import Table
 
-__all__ = ["Bar", "bars", "scaling_table", "step_table"]
+__all__ = ["Bar", "bars", "ratio_table", "scaling_table", "times_table"]
 
 NO_FIGURE = "-"
 STEP_BAR, MEAN_BAR, THREADS_BAR = 1.0, 1.3, 0.9  # what the design promises
@@ -48,29 +48,32 @@ def bars(steps: Sequence[StepTimes], scalings: Sequence[Scaling]) -> list[Bar]:
     if ratios:
         found.append(Bar(f"{pair}, geometric mean", geometric_mean(ratios.values()), MEAN_BAR))
     found += [
-        Bar(f"{kind} vs 2 processes, {scaling.workload}", share.median, THREADS_BAR)
+        Bar(f"{kind} threads vs 2 processes, {scaling.workload}", share.median, THREADS_BAR)
         for scaling in scalings
         for kind, share in scaling.to_ceiling.items()
     ]
     return found
 
 
-def step_table(steps: Sequence[StepTimes]) -> Table:
-    """µs per step and the ratios, with a closing row of geometric means."""
-    names = [name for name in ("engine", "NumPy", "PyTorch") if name in steps[0].seconds]
-    pairs = [f"{a} vs {b}" for a, b in COMPARISONS if f"{a} vs {b}" in steps[0].ratios]
+def times_table(steps: Sequence[StepTimes]) -> Table:
+    """How long a step takes."""
+    names = tuple(steps[0].seconds)
     rows = [
-        (
-            step.workload,
-            *(f"{step.seconds[name] * 1e6:.1f}" for name in names),
-            *(spread(step.ratios[pair]) for pair in pairs),
-        )
+        (step.workload, f"{step.parameters:,}", *(f"{step.seconds[n] * 1e6:.1f}" for n in names))
         for step in steps
     ]
-    means = (f"{geometric_mean(step.ratios[pair].median for step in steps):.2f}" for pair in pairs)
-    rows.append(("geometric mean", *(NO_FIGURE for _ in names), *means))
-    columns = ("MLP", *(f"{name} µs" for name in names), *pairs)
-    title = "One training step, one thread (ratios: how many times faster; median [95 %])"
+    title = "One training step, one thread: µs (median)"
+    return Table(title, ("MLP", "parameters", *names), rows, frozenset({"MLP"}))
+
+
+def ratio_table(steps: Sequence[StepTimes]) -> Table:
+    """Who is how many times faster, with a closing row of geometric means."""
+    pairs = tuple(steps[0].ratios)
+    rows = [(step.workload, *(spread(step.ratios[pair]) for pair in pairs)) for step in steps]
+    means = (geometric_mean(step.ratios[pair].median for step in steps) for pair in pairs)
+    rows.append(("geometric mean", *(f"{mean:.2f}" for mean in means)))
+    title = "One training step, one thread: how many times faster (median [95 %])"
+    columns = ("MLP", *(pair.replace(" vs ", " / ") for pair in pairs))
     return Table(title, columns, rows, frozenset({"MLP"}))
 
 
@@ -80,20 +83,22 @@ def scaling_table(scalings: Sequence[Scaling]) -> Table:
         (
             scaling.workload if kind == "1 thread" else "",
             kind,
-            f"{rate:.0f}",
-            spread(scaling.speedup.get(kind)),
-            spread(scaling.to_ceiling.get(kind)),
+            f"{rate:,.0f}",
+            f"{scaling.speedup[kind].median:.2f}" if kind in scaling.speedup else NO_FIGURE,
+            spread(scaling.to_ceiling[kind]) if kind in scaling.to_ceiling else NO_FIGURE,
         )
         for scaling in scalings
         for kind, rate in scaling.rates.items()
     ]
-    columns = ("MLP", "workers", "steps/s", "vs 1 thread", "vs 2 processes")
-    title = "Hogwild on shared parameters: steps of all workers together (median [95 %])"
+    columns = ("MLP", "workers", "steps/s", "speed-up", "vs 2 processes")
+    title = "Hogwild threads on shared parameters: all workers together (median [95 %])"
     return Table(title, columns, rows, frozenset({"MLP", "workers"}))
 
 
-def spread(value: Ratio | None) -> str:
-    """A ratio and its interval."""
-    if value is None:
-        return NO_FIGURE
-    return f"{value.median:.2f} [{value.low:.2f}, {value.high:.2f}]"
+def spread(value: Ratio) -> str:
+    """A ratio and its interval.
+
+    >>> spread(Ratio(1.5, 1.25, 2.0))
+    '1.50 [1.25-2.00]'
+    """
+    return f"{value.median:.2f} [{value.low:.2f}-{value.high:.2f}]"

@@ -16,15 +16,7 @@ from stress.bench.torch_peer import torch_installed, torch_step
 from stress.bench.workloads import Mlp, Problem, Step
 from stress.core.child import Child, Report
 
-__all__ = [
-    "COMPARISONS",
-    "Disagreement",
-    "StepTimes",
-    "agree",
-    "contestants",
-    "time_here",
-    "time_step",
-]
+__all__ = ["Disagreement", "StepTimes", "agree", "contestants", "time_here", "time_step"]
 
 COMPARISONS = (("engine", "PyTorch"), ("engine", "NumPy"), ("NumPy", "PyTorch"))
 STEPS = 10  # how many steps the contestants take before their losses must agree

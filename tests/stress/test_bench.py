@@ -13,11 +13,12 @@ from stress.bench import add_arguments, command, main, measure, scaling, steps
 from stress.bench.by_hand import numpy_step
 from stress.bench.measure import Ratio, alternate, ratio
 from stress.bench.ours import batch, forward, hogwild_step, shared_parameters
-from stress.bench.report import Bar, bars, scaling_table, step_table
+from stress.bench.report import Bar, bars, ratio_table, scaling_table, times_table
 from stress.bench.scaling import Scaling, steps_per_second, threads_rate, time_threads
 from stress.bench.steps import STEPS, Disagreement, StepTimes, agree, contestants, time_here
 from stress.bench.workloads import MLPS, Mlp, Problem
 from stress.exits import Exit
+from stress.report import terminal
 
 
 @pytest.fixture(autouse=True)
@@ -160,11 +161,9 @@ def test_an_error_in_a_thread_surfaces():
 
 def test_threads_are_held_against_two_processes():
     measured = time_threads(SMALL, 0.2)
-    assert list(measured.rates) == [
-        "1 thread", "2 threads racy", "2 threads locked", "2 processes",
-    ]  # fmt: skip
+    assert list(measured.rates) == ["1 thread", "2 racy", "2 locked", "2 processes"]
     assert min(measured.rates.values()) > 0
-    assert set(measured.to_ceiling) == {"2 threads racy", "2 threads locked"}
+    assert set(measured.to_ceiling) == {"2 racy", "2 locked"}
     for kind, share in measured.to_ceiling.items():
         assert share.low <= share.median <= share.high
         assert measured.speedup[kind].median > 0
@@ -194,34 +193,59 @@ def times(name, against_torch):
 
 
 def test_bars_are_met_or_not():
-    scaled = Scaling("a", {}, {}, {"2 threads racy": flat(0.89), "2 threads locked": flat(0.9)})
-    verdicts = {bar.what: bar.met for bar in bars([times("a", 2.0), times("b", 0.9)], [scaled])}
+    threads = Scaling("a", {}, {}, {"2 racy": flat(0.89), "2 locked": flat(0.9)})
+    verdicts = {bar.what: bar.met for bar in bars([times("a", 2.0), times("b", 0.9)], [threads])}
     assert verdicts == {
         "engine vs PyTorch, a": True,
         "engine vs PyTorch, b": False,
         "engine vs PyTorch, geometric mean": True,  # sqrt(1.8) = 1.34
-        "2 threads racy vs 2 processes, a": False,
-        "2 threads locked vs 2 processes, a": True,
+        "2 racy threads vs 2 processes, a": False,
+        "2 locked threads vs 2 processes, a": True,
     }
     assert Bar("x", 0.999, 1.0).line() == "x: 1.00x, bar 1x: NOT MET"
 
 
-def test_the_step_table_closes_with_geometric_means():
-    table = step_table([times("a", 2.0), times("b", 0.5)])
-    assert table.columns[0] == "MLP"
-    assert table.rows[0][1] == "1000.0"
-    assert table.rows[-1][0] == "geometric mean"
-    assert table.rows[-1][4:] == ("1.00", "0.50")
+def test_the_ratios_close_with_geometric_means():
+    table = ratio_table([times("a", 2.0), times("b", 0.5)])
+    assert table.columns == ("MLP", "engine / PyTorch", "engine / NumPy")
+    assert table.rows[0][1] == "2.00 [2.00-2.00]"
+    assert table.rows[-1] == ("geometric mean", "1.00", "0.50")
+
+
+def test_times_are_in_microseconds():
+    table = times_table([times("a", 2.0)])
+    assert table.rows == [("a", "10", "1000.0", "500.0", "2000.0")]
+
+
+def scaled(name):
+    kinds = ("1 thread", "2 racy", "2 locked", "2 processes")
+    speedup = {kind: flat(1.9) for kind in kinds[1:]}
+    ceiling = {kind: flat(0.95) for kind in kinds[1:3]}
+    return Scaling(name, dict.fromkeys(kinds, 12345.0), speedup, ceiling)
 
 
 def test_the_scaling_table_has_a_row_for_each_kind():
-    scaled = Scaling(
-        "a", {"1 thread": 10.0, "2 threads racy": 19.0}, {"2 threads racy": flat(1.9)}, {}
-    )
-    assert [row[:3] for row in scaling_table([scaled]).rows] == [
-        ("a", "1 thread", "10"),
-        ("", "2 threads racy", "19"),
+    first, racy, _, processes = scaling_table([scaled("a")]).rows
+    assert first == ("a", "1 thread", "12,345", "-", "-")
+    assert racy == ("", "2 racy", "12,345", "1.90", "0.95 [0.95-0.95]")
+    assert processes == ("", "2 processes", "12,345", "1.90", "-")
+
+
+def test_tables_fit_into_80_columns(monkeypatch, capsys):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("COLUMNS", "80")
+    widest = times("784-512-512-10 b128", 1.0)
+    widest.ratios["NumPy vs PyTorch"] = flat(1.0)
+    tables = [
+        times_table([widest]),
+        ratio_table([widest]),
+        scaling_table([scaled(widest.workload)]),
     ]
+    for table in tables:
+        terminal.show_rich(table)
+        said = capsys.readouterr().out
+        for row in (table.columns, *table.rows):
+            assert all(cell in said for cell in row)
 
 
 def test_a_bench_from_end_to_end(tmp_path, capsys):
