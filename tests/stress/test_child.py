@@ -1,5 +1,6 @@
 """What happens to a child process is a result: it hung, crashed, raised, or gave a value."""
 
+import importlib
 import os
 import signal
 import textwrap
@@ -70,9 +71,7 @@ def source(tmp_path_factory):
     (folder / "broken_scenarios.py").write_text(textwrap.dedent(SOURCE))
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)  # a spawned child gets this path as well
-        import broken_scenarios
-
-        yield broken_scenarios
+        yield importlib.import_module("broken_scenarios")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +85,7 @@ def job(name):
 
 
 def test_a_value_comes_back_and_so_does_progress(child, source):
-    seen = []
+    seen: list[int] = []
     assert child.call(source.count_to, 5, 10.0, seen.append) == 5
     assert seen == [0, 1, 2, 3, 4]
 
@@ -96,7 +95,7 @@ def test_one_child_serves_many_calls(child, source):
 
 
 def test_progress_that_does_not_move_is_a_hang(child, source):
-    with pytest.raises(Hang, match="no progress for 0.5 s") as caught:
+    with pytest.raises(Hang, match=r"no progress for 0\.5 s") as caught:
         child.call(source.stand_still, None, 0.5)
     assert "stand_still" in caught.value.stacks
 
@@ -154,7 +153,7 @@ def test_what_becomes_of_a_bad_scenario_is_told_and_the_rest_is_unharmed(
 
 
 def test_a_job_reports_its_samples(child):
-    seen = []
+    seen: list[int] = []
     long = replace(job("fine"), budget=Budget(0.5))
     result = isolated(child, long, seen.append)
     assert seen == sorted(seen)

@@ -126,6 +126,7 @@ def test_training_takes_data_of_the_users(tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert "mine: 240 train / 60 test" in ended.stdout
     accuracy = re.search(r"test accuracy (\d+\.\d+)%", ended.stdout.splitlines()[-1])
+    assert accuracy is not None
     assert float(accuracy[1]) > 90
 
 

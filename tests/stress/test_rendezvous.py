@@ -60,5 +60,5 @@ def test_a_broken_rendezvous_lets_everybody_go(meeting):
 )
 def test_spinning_is_for_threads_that_truly_run_at_once(monkeypatch, gil, parties, kind):
     monkeypatch.setattr(rendezvous, "gil_enabled", lambda: gil)
-    monkeypatch.setattr(rendezvous.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert type(rendezvous.rendezvous(parties)) is kind

@@ -41,7 +41,7 @@ def test_a_run_with_evidence_passes():
     result = run(scenario(), PARAMS, Budget(0.02, patience=10.0))
     assert (result.verdict, result.reason) == ("PASS", "")
     assert result.samples == result.trials >= 3
-    assert result.overlap > 0
+    assert result.overlap
 
 
 def test_every_actor_runs_once_in_every_trial():
@@ -135,6 +135,7 @@ def test_losses_are_counted_and_notes_kept():
     arbiter = lambda state: Observation({"lost": 2}, lost=5, offered=100, note="one")  # noqa: E731
     result = run(scenario(outcomes=outcomes, arbiter=arbiter), PARAMS, QUICK)
     assert result.samples == 2 * result.trials
+    assert result.loss is not None
     assert result.loss.lost == 5 * result.trials
     assert result.loss.rate == pytest.approx(0.05)
     assert result.notes == ("one",)

@@ -3,6 +3,7 @@
 from collections import Counter
 from contextlib import nullcontext
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_names_are_unique_and_numbers_are_those_of_the_list():
 def test_every_scenario_passes_in_every_mode(scenario, mode):
     result = run(scenario, Params(mode), SHORT)
     assert (result.verdict, result.reason) == ("PASS", "")
-    assert result.overlap > 0
+    assert result.overlap
 
 
 @pytest.mark.parametrize("threads", [3, 4])
@@ -157,7 +158,7 @@ def test_a_first_write_outside_the_lock_is_caught(monkeypatch, mode):
 
 @pytest.mark.parametrize("name", ["accumulate.ones", "accumulate.sizes", "reset.take"])
 def test_a_contribution_that_counts_twice_is_caught(monkeypatch, name):
-    times = Counter()
+    times: Counter[str] = Counter()
 
     def merge(leaf, g):
         add(leaf, g)
@@ -221,8 +222,8 @@ def test_a_functional_gradient_that_touches_grad_is_caught(monkeypatch):
 
 
 def test_a_functional_gradient_that_is_wrong_is_caught(monkeypatch):
-    grad = engine.grad
-    calls = Counter()
+    grad: Any = engine.grad
+    calls: Counter[str] = Counter()
 
     def sometimes_wrong(*args, **keywords):
         calls["all"] += 1
@@ -237,7 +238,7 @@ def test_a_functional_gradient_that_is_wrong_is_caught(monkeypatch):
 @pytest.mark.parametrize(("name", "key"), [("pool.fanout", "lost"), ("pool.order", "out of turn")])
 def test_a_contribution_dropped_on_its_way_through_the_graph_is_caught(monkeypatch, name, key):
     gather = GraphTask.gather
-    calls = Counter()
+    calls: Counter[str] = Counter()
 
     def forgetful(self, position, slot, g):
         calls["all"] += 1
@@ -249,7 +250,7 @@ def test_a_contribution_dropped_on_its_way_through_the_graph_is_caught(monkeypat
 
 def test_a_node_that_does_not_wait_for_its_whole_gradient_is_caught(monkeypatch):
     gather = GraphTask.gather
-    calls = Counter()
+    calls: Counter[str] = Counter()
 
     def hasty(self, position, slot, g):
         complete = gather(self, position, slot, g)
