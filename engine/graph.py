@@ -86,6 +86,16 @@ class Node:
         """
         raise NotImplementedError
 
+    def claim(self) -> bool:
+        """Take the right to consume what this node saved; False if it saved nothing.
+
+        Raises ``GraphReleasedError`` if somebody has that right already. Atomic.
+        """
+        return False
+
+    def unclaim(self) -> None:
+        """Give the right back, unless it has been used: the backward failed before it got here."""
+
     def cost(self, g: Value) -> int:
         """Estimated element operations of ``pull``: decides whether a hand-off can pay."""
         return math.prod(g.shape)

@@ -56,19 +56,25 @@ class Snapshot:
     """The modes that a backward carries to the workers that help it. Immutable."""
 
     grad: bool
+    accumulation: str | None
     errors: dict[str, Any]
+    call: Any
 
 
 def snapshot() -> Snapshot:
     """The modes of this thread, as a worker is to see them."""
-    return Snapshot(state.grad, dict(np.geterr()))
+    return Snapshot(state.grad, state.accumulation, dict(np.geterr()), np.geterrcall())
 
 
 @contextmanager
 def restore(modes: Snapshot) -> Iterator[None]:
     """Run the ``with`` block under ``modes``. ``np.errstate`` reaches workers only this way."""
-    with set_grad_enabled(modes.grad), np.errstate(**modes.errors):
-        yield
+    before, state.accumulation = state.accumulation, modes.accumulation
+    try:
+        with set_grad_enabled(modes.grad), np.errstate(call=modes.call, **modes.errors):
+            yield
+    finally:
+        state.accumulation = before
 
 
 class _GradMode(ContextDecorator):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from . import sync
 from .errors import GraphReleasedError, OperandError, SavedValueChangedError, ShapeError
 from .graph import LEAF_SEQ, Edge, Node, VersionCell, caller, describe
 from .modes import state
@@ -44,18 +45,22 @@ def register(cls: type[Recorded]) -> type[Recorded]:
 Saved = tuple[tuple[Any, ...], Sequence[tuple[VersionCell, Any]]]  # (values, versions to check)
 
 
+_claims = sync.lock()  # guards OpNode.claimed of every node: held for two assignments a backward
+
+
 class OpNode(Node):
     """A recorded operation: which op, and what its rules asked to keep.
 
     ``saved`` holds one tuple, or nothing once a backward has consumed it. Popping it is atomic on
-    every build, so of two backwards that meet here without ``retain_graph`` exactly one succeeds.
+    every build. ``claimed``: a backward that will consume it has begun.
     """
 
-    __slots__ = ("op", "recipe", "saved")
+    __slots__ = ("claimed", "op", "recipe", "saved")
 
     op: Op  # immutable
     recipe: Recipe  # immutable
     saved: list[Saved]  # atomic
+    claimed: bool  # guarded by _claims
 
     def name(self) -> str:
         return f"{self.op.name.title().replace('_', '')}Backward0"
@@ -87,16 +92,32 @@ class OpNode(Node):
         assert edge is not None
         return edge[0].output(edge[1])[0]
 
+    def claim(self) -> bool:
+        if not self.recipe.consumes:
+            return False
+        with _claims:
+            taken, self.claimed = self.claimed, True
+        if taken:
+            raise self._released()
+        return True
+
+    def unclaim(self) -> None:
+        with _claims:
+            self.claimed = not self.saved
+
+    def _released(self) -> GraphReleasedError:
+        return GraphReleasedError(
+            f"Trying to backward through the graph a second time: what {self.name()} saved at "
+            f"{describe(self.origin)} has been released. Pass retain_graph=True to the backward "
+            "that comes first."
+        )
+
     def _unpack(self, retain: bool) -> tuple[Any, ...]:
         try:
             keep = retain or not self.recipe.consumes
             values, checks = self.saved[0] if keep else self.saved.pop()
         except IndexError:
-            raise GraphReleasedError(
-                f"Trying to backward through the graph a second time: what {self.name()} saved at "
-                f"{describe(self.origin)} has been released. Pass retain_graph=True to the "
-                "backward that comes first."
-            ) from None
+            raise self._released() from None
         for cell, token in checks:
             if cell[0] is not token:
                 self._raise_changed(cell[0], token)
@@ -182,6 +203,7 @@ def _node(op: Op, edges: list[Edge | None], ans: np.ndarray) -> OpNode | None:
     node.hooks = None
     node.origin = caller(4)  # past this, `record`, and the function or method that called it
     node.saved = []
+    node.claimed = False
     return node
 
 

@@ -1,10 +1,15 @@
-"""Parameters that other threads update on purpose."""
+"""What concurrent training changes for everybody: shared parameters, and the threads of BLAS."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
+from threadpoolctl import threadpool_limits
+
+from .. import sync
 from ..errors import OperandError
+from ..graph import VersionCell, caller
 from ..tensor import Tensor
 
 
@@ -31,3 +36,48 @@ def share(params: Iterable[Tensor]) -> list[Tensor]:
     for p in shared:
         p._version = None
     return shared
+
+
+_lock = sync.lock()
+_users: dict[Tensor, tuple[int, VersionCell | None]] = {}  # guarded by _lock: runs, former cell
+_capped = 0  # guarded by _lock: runs that want one BLAS thread
+_cap: threadpool_limits | None = None  # guarded by _lock
+
+
+@contextmanager
+def shared(params: Sequence[Tensor]) -> Iterator[None]:
+    """``share`` for a ``with`` block: versions are counted again when the last block has ended."""
+    with _lock:
+        for p in params:
+            runs, cell = _users.get(p, (0, p._version))
+            _users[p] = runs + 1, cell
+            p._version = None
+    try:
+        yield
+    finally:
+        with _lock:
+            for p in params:
+                runs, cell = _users.pop(p)
+                if runs > 1:
+                    _users[p] = runs - 1, cell
+                else:
+                    p._version = cell
+                    p._wrote(caller(2))
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """BLAS capped at one thread, process-wide, until the last of these blocks has ended."""
+    global _capped, _cap
+    with _lock:
+        _capped += 1
+        if _cap is None:
+            _cap = threadpool_limits(1, user_api="blas")
+    try:
+        yield
+    finally:
+        with _lock:
+            _capped -= 1
+            if not _capped and _cap is not None:
+                _cap.restore_original_limits()
+                _cap = None

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from .. import modes, sync
 from ..autograd import starts
 from ..errors import ArgumentError, OperandError, ShapeError
-from ..graph import Node, caller
+from ..graph import Node
 from ..optim import SGD
 from ..runtime.execute import run
 from ..runtime.plan import Plan
 from ..runtime.pool import WorkerPool, current_pool
 from ..tensor import Tensor, from_array
 from .result import EpochStats, Progress, TrainResult, environment
-from .share import share
+from .share import one_blas_thread, shared
 from .update import Apply, Update, update_mode
 
 Loss = Callable[..., Tensor]
@@ -82,7 +80,7 @@ def train(
         if progress is not None:
             progress(Progress(len(stats), epochs, step, job.steps, stats[-1] if stats else None))
 
-    with threadpool_limits(1, user_api="blas"), _shared(optimizer.params):
+    with one_blas_thread(), shared(optimizer.params):
         facts = environment()
         for epoch in range(epochs):
             seconds, mean = job.run_epoch(epoch, workers, report)
@@ -113,19 +111,6 @@ def _check(
 def _evaluated(evaluate: Callable[[], float]) -> float:
     with modes.no_grad():
         return float(evaluate())
-
-
-@contextmanager
-def _shared(params: Sequence[Tensor]) -> Iterator[None]:
-    """Waive the version checks of ``params``; afterwards they are checked as before."""
-    cells = [p._version for p in params]
-    share(params)
-    try:
-        yield
-    finally:
-        for p, cell in zip(params, cells, strict=True):
-            p._version = cell
-            p._wrote(caller(2))
 
 
 @dataclass(slots=True)
@@ -176,19 +161,21 @@ class Job:
         self.tickets = sync.Counter()
         tallies = [Tally() for _ in range(workers)]
         started = perf_counter()
-        threads = [
-            sync.start_thread(partial(self._train, tally), f"hogwild-{i}")
-            for i, tally in enumerate(tallies)
-        ]
-        self._wait(threads, report)
+        self._run_threads([partial(self._train, tally) for tally in tallies], report)
         seconds = perf_counter() - started
         for tally in tallies:
             self.staleness += tally.staleness
         return seconds, sum(tally.loss for tally in tallies) / self.examples
 
-    def _wait(self, threads: list[sync.Joinable], report: Callable[[int], None]) -> None:
-        """Until all threads have ended, whatever happens here: Ctrl-C, a failing ``report``."""
+    def _run_threads(
+        self, targets: Sequence[Callable[[], None]], report: Callable[[int], None]
+    ) -> None:
+        """Start a thread for each target and wait until all have ended, whatever happens here:
+        a thread that cannot be started, Ctrl-C, a failing ``report``."""
+        threads: list[sync.Joinable] = []
         try:
+            for index, target in enumerate(targets):
+                threads.append(sync.start_thread(target, f"hogwild-{index}"))
             for thread in threads:
                 while thread.is_alive():
                     thread.join(0.1)

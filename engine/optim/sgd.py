@@ -140,11 +140,14 @@ def _pieces(p: np.ndarray, g: np.ndarray, v: np.ndarray | None) -> Iterator[Piec
     """Matching pieces of parameter, gradient and velocity that a scratch buffer has room for."""
     if p.size <= CHUNK:
         yield p, g, v
-    elif p.flags.c_contiguous and g.flags.c_contiguous:
+        return
+    if p.flags.c_contiguous and g.flags.c_contiguous:
         p, g, v = p.reshape(-1), g.reshape(-1), None if v is None else v.reshape(-1)
-        for start in range(0, p.size, CHUNK):
-            part = slice(start, start + CHUNK)
+    rows = CHUNK * len(p) // p.size
+    if rows:
+        for start in range(0, len(p), rows):
+            part = slice(start, start + rows)
             yield p[part], g[part], None if v is None else v[part]
-    else:  # rows of a view: no flat slice of it exists
+    else:  # one row of a strided array is too large
         for row in range(len(p)):
             yield from _pieces(p[row], g[row], None if v is None else v[row])

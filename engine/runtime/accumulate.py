@@ -67,7 +67,8 @@ class Locked(Staged):
                 if grad is None:
                     leaf.grad = private(staged, position)
                 elif type(grad) is np.ndarray and not _is_recorded(staged[position]):
-                    np.add(grad, staged[position], out=grad)
+                    with np.errstate(all="ignore"):  # a sum that overflows is a value, no error
+                        np.add(grad, staged[position], out=grad)
                 else:
                     leaf.grad, leaf.face = grad + staged[position], None
 
@@ -124,7 +125,8 @@ def _is_recorded(g: Value) -> bool:
 def _add_racy(leaf: Node, buffer: np.ndarray, g: Value) -> None:
     hook = sync.hook
     if hook is None:
-        np.add(buffer, g, out=buffer)
+        with np.errstate(all="ignore"):  # a sum that overflows is a value, no error
+            np.add(buffer, g, out=buffer)
         return
     # Under observation the addition is split where the hardware may split it, element by element:
     # between the points another thread's write is lost. Same race, wide enough to steer into.

@@ -9,16 +9,16 @@ thread that started it, so a pool of one never waits for itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from .. import modes, sync
-from ..graph import Edge, describe
+from ..graph import Edge, Node, describe
 from ..hooks import HookList
 from ..values import Value, fit
 from .accumulate import Policy
 from .plan import Plan, Route
 from .pool import WorkerPool
-from .ready import ReadyQueue
 from .task import GraphTask
 
 
@@ -37,14 +37,17 @@ def run(
     nodes are attached as notes. Nothing is committed then.
     """
     hook = sync.hook
+    claimed = None if retain else _claim(plan)
     task = GraphTask(plan, policy, retain=retain, graph=graph)
     if hook is not None:
         hook("task.begin", task)
     before = modes.state.grad
     modes.state.grad = graph
     try:
-        _drive(task, seeds, pool)
+        Participant(task, pool).drive(seeds)
         if task.errors:
+            if claimed is not None:
+                claimed.unclaim()
             _raise_first(task)
         policy.commit()
     finally:
@@ -53,118 +56,159 @@ def run(
             hook("task.end", task)
 
 
-def _drive(task: GraphTask, seeds: Sequence[Value], pool: WorkerPool) -> None:
-    """The caller's part: everything that no worker has taken."""
-    ready = pool.order()
-    _deliver(task, task.plan.seeds, task.plan.roots, seeds, ready)
-    position: int | None = None
-    while True:
-        if position is not None:
-            ready.push(position)
-        _work(task, ready, pool)
+def _claim(plan: Plan) -> Node | None:
+    """Of several backwards that would release what a graph has saved, let exactly one begin.
+
+    They meet at the newest node that has something to release; without this, two that walk the
+    branches below it in different orders could each take what the other needs.
+    """
+    for position in range(plan.leaves, len(plan.nodes)):
+        if plan.routes[position] and plan.nodes[position].claim():
+            return plan.nodes[position]
+    return None
+
+
+class Participant:
+    """One thread at work on a task, the caller or a worker. Thread-local."""
+
+    __slots__ = ("_given", "_heavy", "_pool", "_ready", "_task")
+
+    def __init__(self, task: GraphTask, pool: WorkerPool) -> None:
+        self._task = task
+        self._pool = pool
+        self._ready = pool.order()
+        self._heavy: dict[int, None] = {}  # positions that wait and are worth a hand-off
+        self._given: set[int] = set()  # offered since, and still in the queue: not ours any more
+
+    def drive(self, seeds: Sequence[Value]) -> None:
+        """The caller's part: everything that no worker has taken, until all is done or drained."""
+        task, plan = self._task, self._task.plan
+        position: int | None = None
+        fresh = True
+        while True:
+            try:
+                if fresh:
+                    fresh = False
+                    self._deliver(plan.seeds, plan.roots, seeds)
+                if position is not None:
+                    self._ready.push(position)
+                self._work()
+                position = task.reclaim()
+                if position is None:
+                    return
+            except BaseException as error:  # Ctrl-C while waiting: stop the workers, then raise it
+                task.fail(-1, error)
+                position = None
+
+    def help(self) -> None:
+        """A worker's part: one offered node, and all that it makes ready."""
+        task = self._task
+        position = task.accept()
+        if position is None or task.modes is None:
+            return  # the caller took it back
         try:
-            position = task.reclaim()
-        except BaseException as error:  # Ctrl-C while waiting: stop the workers, then raise it
-            task.fail(-1, error)
-            continue
-        if position is None:
-            return
+            self._ready.push(position)
+            with modes.restore(task.modes):
+                self._work()
+        except BaseException as error:  # the caller waits for `conclude`, whatever happens here
+            task.fail(position, error)
+        finally:
+            task.conclude()
 
+    def _work(self) -> None:
+        """Run what is ready, and what that makes ready, until nothing is or the task has failed."""
+        task, ready, heavy, given = self._task, self._ready, self._heavy, self._given
+        plan, cells, waiting, retain = task.plan, task.cells, ready.positions, task.retain
+        nodes, routes, sinks = plan.nodes, plan.routes, plan.sinks
+        hook, position = sync.hook, -1
+        try:
+            while waiting and not task.failed:
+                position = ready.pop()
+                if given and position in given:
+                    given.remove(position)
+                    continue
+                if heavy:
+                    heavy.pop(position, None)
+                    if self._pool.idle:
+                        self._offer()
+                node, g, onward = nodes[position], cells[position], routes[position]
+                cells[position] = None
+                if hook is not None:
+                    hook("node.begin", node)
+                if node.hooks is not None:
+                    g = _call_hooks(node.hooks, g)
+                if position in sinks:
+                    task.policy.receive(position, g)
+                grads = node.pull(g, onward, retain) if onward and g is not None else None
+                g = None  # whoever gets it next may want to be its only holder
+                if hook is not None:
+                    hook("node.end", node)  # before what it made can begin elsewhere
+                if onward:
+                    self._deliver(onward, node.edges, grads or [None] * len(onward))
+                    grads = None
+        except BaseException as error:  # whatever user code raises belongs to the task's caller
+            task.fail(position, error)
 
-def _help(task: GraphTask, pool: WorkerPool) -> None:
-    """A worker's part: one offered node, and all that it makes ready."""
-    position = task.accept()
-    if position is None or task.modes is None:
-        return  # the caller took it back
-    ready = pool.order()
-    ready.push(position)
-    with modes.restore(task.modes):
-        _work(task, ready, pool)
-    task.conclude()
-
-
-def _work(task: GraphTask, ready: ReadyQueue, pool: WorkerPool) -> None:
-    """Run what is ready, and what that makes ready, until nothing is or the task has failed."""
-    plan, cells, waiting, retain = task.plan, task.cells, ready.positions, task.retain
-    nodes, routes, sinks = plan.nodes, plan.routes, plan.sinks
-    hook, position = sync.hook, -1
-    try:
-        while waiting and not task.failed:
-            position = ready.pop()
-            if pool.idle and waiting:
-                _offer(task, ready, pool)
-            node, g, onward = nodes[position], cells[position], routes[position]
-            cells[position] = None
-            if hook is not None:
-                hook("node.begin", node)
-            if node.hooks is not None:
-                g = _call_hooks(node.hooks, g)
-            if position in sinks:
-                task.policy.receive(position, g)
-            grads = node.pull(g, onward, retain) if onward and g is not None else None
-            g = None  # whoever gets it next may want to be its only holder
-            if hook is not None:
-                hook("node.end", node)  # before what it made can begin elsewhere
-            if onward:
-                _deliver(task, onward, node.edges, grads or [None] * len(onward), ready)
-                grads = None
-    except BaseException as error:  # whatever user code raises belongs to the task's caller
-        task.fail(position, error)
-
-
-def _deliver(
-    task: GraphTask,
-    routes: Sequence[Route | None],
-    edges: Sequence[Edge | None],
-    grads: Sequence[Value | None],
-    ready: ReadyQueue,
-) -> None:
-    """Put each gradient, in the shape and dtype of what it is the gradient of, where it belongs."""
-    gathers, leaves = task.gathers, task.plan.leaves
-    for route, edge, grad in zip(routes, edges, grads, strict=True):
-        if route is None or edge is None:
-            continue
-        if grad is not None:
-            node, port = edge
-            shape, dtype = node.output(port) if port else (node.shape, node.dtype)
-            if grad.shape != shape or grad.dtype is not dtype:
-                grad = fit(grad, shape, dtype)
-        target, slot = route
-        if target in gathers:
-            if not task.gather(target, slot, grad):
+    def _deliver(
+        self,
+        routes: Sequence[Route | None],
+        edges: Sequence[Edge | None],
+        grads: Sequence[Value | None],
+    ) -> None:
+        """Put each gradient, in shape and dtype of what it is the gradient of, where it belongs."""
+        task, ready, workers = self._task, self._ready, self._pool.workers
+        gathers, leaves = task.gathers, task.plan.leaves
+        for route, edge, grad in zip(routes, edges, grads, strict=True):
+            if route is None or edge is None:
                 continue
-            grad = gathers[target].result()
-        if target >= leaves:
+            node, port = edge
+            if grad is not None:
+                shape, dtype = node.output(port) if port else (node.shape, node.dtype)
+                if grad.shape != shape or grad.dtype is not dtype:
+                    grad = fit(grad, shape, dtype)
+            target, slot = route
+            if target in gathers:
+                if not task.gather(target, slot, grad):
+                    continue
+                grad = gathers[target].result()
+            if target < leaves:
+                self._arrive(target, grad)
+                continue
             task.cells[target] = grad
+            if workers:
+                self._weigh(target, node, grad)
             ready.push(target)
-        else:
-            _arrive(task, target, grad)
 
+    def _arrive(self, position: int, g: Value | None) -> None:
+        """A leaf's gradient is complete: a leaf makes nothing of it, so it waits in no queue."""
+        leaf, hook = self._task.plan.nodes[position], sync.hook
+        if hook is not None:
+            hook("node.begin", leaf)
+        if leaf.hooks is not None:
+            g = _call_hooks(leaf.hooks, g)
+        self._task.policy.receive(position, g)
+        if hook is not None:
+            hook("node.end", leaf)
 
-def _arrive(task: GraphTask, position: int, g: Value | None) -> None:
-    """A leaf's gradient is complete: a leaf makes nothing of it, so it never waits in a queue."""
-    leaf, hook = task.plan.nodes[position], sync.hook
-    if hook is not None:
-        hook("node.begin", leaf)
-    if leaf.hooks is not None:
-        g = _call_hooks(leaf.hooks, g)
-    task.policy.receive(position, g)
-    if hook is not None:
-        hook("node.end", leaf)
+    def _weigh(self, position: int, node: Node, g: Value | None) -> None:
+        """Note a node that is worth a hand-off: once, when it becomes ready."""
+        if g is None or type(g) is list:
+            return
+        # What is small is not looked at twice, but for products with an inner axis of thousands.
+        heavy = self._pool.heavy
+        if math.prod(node.shape) * 64 >= heavy and node.cost(g) >= heavy:
+            self._heavy[position] = None
 
-
-def _offer(task: GraphTask, ready: ReadyQueue, pool: WorkerPool) -> None:
-    """Give idle workers what is heavy enough among the nodes that would have to wait."""
-    nodes, cells = task.plan.nodes, task.cells
-    for position in tuple(ready.positions):
-        g = cells[position]
-        if g is None or type(g) is list or nodes[position].cost(g) < pool.heavy:
-            continue
-        task.share()
-        ready.remove(position)
-        task.offer(position)
-        if not pool.submit(lambda: _help(task, pool)):
-            return  # the offer stands: the caller takes it back when it has nothing else
+    def _offer(self) -> None:
+        """Give idle workers what is heavy enough among the nodes that would have to wait."""
+        task, pool = self._task, self._pool
+        while self._heavy:
+            position, _ = self._heavy.popitem()
+            self._given.add(position)
+            task.share()
+            task.offer(position)
+            if not pool.submit(lambda: Participant(task, pool).help()):
+                return  # the offer stands: the caller takes it back when it has nothing else
 
 
 def _call_hooks(hooks: HookList, g: Value | None) -> Value | None:

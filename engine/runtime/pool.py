@@ -67,7 +67,10 @@ class WorkerPool:
         return True
 
     def _start(self) -> bool:
-        """Start the threads; the caller holds ``_lock``. False when the interpreter refuses."""
+        """Start the threads; the caller holds ``_lock``. False when the interpreter is exiting."""
+        if _exiting:
+            self.idle = 0
+            return False
         for index in range(self.workers):
             try:
                 thread = sync.start_thread(
@@ -85,16 +88,19 @@ class WorkerPool:
             job = self._jobs.get()
             if job is None:
                 return
-            job()
-            del job  # an idle worker must not keep a graph alive
-            with self._lock:
-                self.idle += 1
+            try:
+                job()
+            finally:
+                del job  # an idle worker must not keep a graph alive
+                with self._lock:
+                    self.idle += 1
 
     def shutdown(self) -> None:
         """Stop the threads, once each has finished what it is doing. May be called again."""
         with self._lock:
             threads, self._threads = self._threads, []
             self._closed = True
+            self.idle = 0
         for _ in threads:
             self._jobs.put(None)
         for thread in threads:
@@ -114,6 +120,7 @@ class WorkerPool:
 
 _pools_lock = sync.lock()
 _pools: WeakSet[WorkerPool] = WeakSet()  # guarded by _pools_lock
+_exiting = False  # set once, when the interpreter begins to exit: nobody would stop a thread
 _default: WorkerPool | None = None  # set under _pools_lock; read without: atomic
 
 
@@ -155,6 +162,8 @@ def _make_default(workers: int, *, replace: bool) -> WorkerPool:
 
 
 def _shutdown_all() -> None:
+    global _exiting
+    _exiting = True  # a pool that starts threads meanwhile is in `pools`, and waits for its lock
     with _pools_lock:
         pools = list(_pools)
     for pool in pools:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from random import Random
 from typing import Protocol
 
@@ -19,8 +19,6 @@ class ReadyQueue(Protocol):
     positions: list[int]  # what waits; the queue decides its order
     push: Callable[[int], None]
     pop: Callable[[], int]
-
-    def remove(self, position: int) -> None: ...
 
 
 class Newest:
@@ -40,21 +38,15 @@ class Newest:
         self.push: Callable[[int], None] = partial(heappush, self.positions)
         self.pop: Callable[[], int] = partial(heappop, self.positions)
 
-    def remove(self, position: int) -> None:
-        """Take out this very position."""
-        self.positions.remove(position)
-        heapify(self.positions)
-
 
 class Seeded:
     """A random order that its seed repeats: for experiments on schedules."""
 
-    __slots__ = ("pop", "positions", "push", "remove")
+    __slots__ = ("pop", "positions", "push")
 
     def __init__(self, seed: int) -> None:
         random = Random(seed)
         positions: list[int] = []
         self.positions = positions
         self.push: Callable[[int], None] = positions.append
-        self.remove: Callable[[int], None] = positions.remove
         self.pop: Callable[[], int] = lambda: positions.pop(random.randrange(len(positions)))
