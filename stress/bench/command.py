@@ -12,7 +12,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from stress.arguments import pattern, positive, target
-from stress.bench.report import bars, ratio_table, scaling_table, times_table
+from stress.bench.report import bars, caveats, ratio_table, scaling_table, times_table
 from stress.bench.scaling import Scaling, time_threads
 from stress.bench.steps import Disagreement, StepTimes, time_step
 from stress.bench.torch_peer import torch_installed
@@ -94,6 +94,8 @@ def present(steps: Sequence[StepTimes], scalings: Sequence[Scaling]) -> None:
     say()
     for bar in bars(steps, scalings):
         say(bar.line())
+    for caveat in caveats(scalings):
+        say(caveat)
 
 
 def document(

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from statistics import geometric_mean
 
 from stress.bench.measure import Ratio
-from stress.bench.scaling import Scaling
+from stress.bench.scaling import CEILING, Scaling
 from stress.bench.steps import StepTimes
 from stress.report.terminal import Table
 
-__all__ = ["Bar", "bars", "ratio_table", "scaling_table", "times_table"]
+__all__ = ["Bar", "bars", "caveats", "ratio_table", "scaling_table", "times_table"]
 
 NO_FIGURE = "-"
+QUIET = 1.5  # a machine with two free cores gives two processes more than that
 STEP_BAR, MEAN_BAR, THREADS_BAR = 1.0, 1.3, 0.9  # what the design promises
 
 
@@ -53,6 +54,17 @@ def bars(steps: Sequence[StepTimes], scalings: Sequence[Scaling]) -> list[Bar]:
         for kind, share in scaling.to_ceiling.items()
     ]
     return found
+
+
+def caveats(scalings: Sequence[Scaling]) -> list[str]:
+    """Where two processes got so little out of the machine that the threads prove nothing."""
+    ceilings = {scaling.workload: scaling.speedup[CEILING].median for scaling in scalings}
+    return [
+        f"caution, {name}: two processes reached only {ceiling:.2f}x of one thread; "
+        "the cores were busy, and no speed-up could show"
+        for name, ceiling in ceilings.items()
+        if ceiling < QUIET
+    ]
 
 
 def times_table(steps: Sequence[StepTimes]) -> Table:

@@ -23,7 +23,7 @@ from stress.bench.ours import Mode, hogwild_step, shared_parameters
 from stress.bench.workloads import Mlp, Problem
 from stress.core.child import Child, Report
 
-__all__ = ["Scaling", "Turn", "steps_per_second", "threads_rate", "time_threads"]
+__all__ = ["CEILING", "Scaling", "Turn", "steps_per_second", "threads_rate", "time_threads"]
 
 ROUNDS = 5  # turns of each kind
 LEAD = 0.02  # seconds between the call and the start, so that all are there in time

@@ -13,7 +13,7 @@ from stress.bench import add_arguments, command, main, measure, scaling, steps
 from stress.bench.by_hand import numpy_step
 from stress.bench.measure import Ratio, alternate, ratio
 from stress.bench.ours import batch, forward, hogwild_step, shared_parameters
-from stress.bench.report import Bar, bars, ratio_table, scaling_table, times_table
+from stress.bench.report import Bar, bars, caveats, ratio_table, scaling_table, times_table
 from stress.bench.scaling import Scaling, steps_per_second, threads_rate, time_threads
 from stress.bench.steps import STEPS, Disagreement, StepTimes, agree, contestants, time_here
 from stress.bench.workloads import MLPS, Mlp, Problem
@@ -217,9 +217,9 @@ def test_times_are_in_microseconds():
     assert table.rows == [("a", "10", "1000.0", "500.0", "2000.0")]
 
 
-def scaled(name):
+def scaled(name, speedup=1.9):
     kinds = ("1 thread", "2 racy", "2 locked", "2 processes")
-    speedup = {kind: flat(1.9) for kind in kinds[1:]}
+    speedup = {kind: flat(speedup) for kind in kinds[1:]}
     ceiling = {kind: flat(0.95) for kind in kinds[1:3]}
     return Scaling(name, dict.fromkeys(kinds, 12345.0), speedup, ceiling)
 
@@ -229,6 +229,11 @@ def test_the_scaling_table_has_a_row_for_each_kind():
     assert first == ("a", "1 thread", "12,345", "-", "-")
     assert racy == ("", "2 racy", "12,345", "1.90", "0.95 [0.95-0.95]")
     assert processes == ("", "2 processes", "12,345", "1.90", "-")
+
+
+def test_a_busy_machine_is_named():
+    (caveat,) = caveats([scaled("quiet"), scaled("busy", speedup=1.1)])
+    assert caveat.startswith("caution, busy: two processes reached only 1.10x")
 
 
 def test_tables_fit_into_80_columns(monkeypatch, capsys):
