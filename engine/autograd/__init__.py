@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import (
+from ..errors import (
     ArgumentError,
     DTypeError,
     NoGraphError,
@@ -17,13 +17,13 @@ from .errors import (
     ShapeError,
     UnusedInputError,
 )
-from .graph import Edge, Leaf
-from .runtime.accumulate import Capture, chosen_policy
-from .runtime.execute import run
-from .runtime.plan import Plan
-from .runtime.pool import current_pool
-from .tensor import Tensor, from_array
-from .values import Value
+from ..graph import Edge, Leaf
+from ..runtime.accumulate import Capture, chosen_policy
+from ..runtime.execute import run
+from ..runtime.plan import Plan
+from ..runtime.pool import current_pool
+from ..tensor import Tensor, from_array
+from ..values import Value
 
 Tensors = Tensor | Sequence[Tensor]
 MaybeTensors = Tensor | Sequence[Tensor | None] | None
