@@ -7,7 +7,7 @@ meaning is carried by colour alone.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -22,6 +22,7 @@ STYLES = {
     "problem": "bold red",
 }  # fmt: skip
 
+WORD = 18  # characters; a longer word may be broken where the terminal is narrow
 EVERY = 2.0  # seconds between two lines of progress where there is no terminal
 
 
@@ -72,15 +73,29 @@ def show_rich(table: Table) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in table.columns:
-        words = column in table.left
+    drawn = RichTable(
+        title=table.title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for index, column in enumerate(table.columns):
         drawn.add_column(
-            column, justify="left" if words else "right", overflow="fold", no_wrap=not words
+            column,
+            justify="left" if column in table.left else "right",
+            overflow="fold",
+            min_width=longest_word(row[index] for row in (table.columns, *table.rows)),
         )
     for row in table.rows:
         drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     Console().print(drawn)
+
+
+def longest_word(cells: Iterable[str]) -> int:
+    """The width below which a column of ``cells`` would break words; long ones may break."""
+    words = (word for cell in cells for word in cell.split())
+    return min(max(map(len, words), default=0), WORD)
 
 
 class Progress(Protocol):
