@@ -94,28 +94,31 @@ def conclude(
 ) -> Exit:
     """Print the verdicts, and the details of what is not as it should be; write the report."""
     show(tables.verdict_table(results))
+    say()
     for result in results:
         detail(result, interesting=interesting)
     code = exit_code(results, args.fail_on)
     counted = {verdict: sum(r.verdict == verdict.value for r in results) for verdict in Verdict}
     tally = ", ".join(f"{times} {verdict.value}" for verdict, times in counted.items() if times)
-    say(f"\n{tally}; seed {args.seed}; exit code {code:d}: {code.meaning}")
+    say(f"{tally}; seed {args.seed}; exit code {code:d}: {code.meaning}")
     if args.json:
         write(args.json, document(args.command, environment, args.seed, results, trained, code))
     return code
 
 
 def detail(result: Result, *, interesting: bool) -> None:
-    """Print the outcomes of a run that failed, or, if wanted, of one that showed something."""
+    """Print why a run did not pass; its outcomes, too, if it failed or, if wanted, saw a race."""
+    where = f"{result.name} {result.params.mode}"
     fine = result.verdict in (Verdict.PASS.value, Verdict.INCONCLUSIVE.value)
-    if fine and not (interesting and result.interesting):
-        return
-    if result.rows:
+    if result.rows and (not fine or (interesting and result.interesting)):
         show(tables.outcome_table(result))
-    for note in result.notes:
-        say(f"  seen: {note}")
+    if result.reason:
+        say(f"{where} {result.params.size:,}: {result.verdict}: {result.reason}")
+    if not fine or interesting or not result.number:
+        for note in result.notes:
+            say(f"{where}: {note}")
     if result.stacks:
-        say(f"\n{result.name} {result.params.mode}: {result.reason}\n{tail(result.stacks)}")
+        say(tail(result.stacks))
 
 
 def tail(stacks: str) -> str:

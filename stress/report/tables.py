@@ -49,14 +49,6 @@ def loss_rate(loss: Loss | None) -> str:
     return f"{percent(loss.rate)} % [{percent(loss.low)}, {percent(loss.high)}]"
 
 
-def evidence(result: Result) -> str:
-    """Why the verdict can be believed, or why there is none."""
-    if result.reason:
-        return result.reason
-    met = NONE if result.overlap is None else f"overlap {percent(result.overlap)} %"
-    return f"{met}, {result.notes[0]}" if result.name.startswith("train.") else met
-
-
 def verdict_table(results: Sequence[Result]) -> Table:
     """One row for each scenario, mode and size."""
     rows = [
@@ -64,16 +56,19 @@ def verdict_table(results: Sequence[Result]) -> Table:
             result.name,
             result.params.mode,
             f"{result.params.size:,}" if result.number else NONE,
-            f"{result.samples:,} {result.unit}",
+            f"{result.samples:,}",
             loss_rate(result.loss),
+            NONE if result.overlap is None else f"{percent(result.overlap)} %",
             result.verdict,
-            evidence(result),
         )
         for result in results
     ]
-    columns = ("scenario", "mode", "size", "samples", "loss rate [95 %]", "verdict", "evidence")
-    title = "Verdicts (loss rate: of element-updates; without a loss, the 95 % bound by samples)"
-    return Table(title, columns, rows, frozenset({"scenario", "mode", "verdict", "evidence"}))
+    columns = ("scenario", "mode", "size", "samples", "loss rate", "overlap", "verdict")
+    title = (
+        "Verdicts (samples: see `list`; loss rate: of element-updates, with its 95 % interval, or "
+        "where none was lost, what the samples bound it to)"
+    )
+    return Table(title, columns, rows, frozenset({"scenario", "mode", "verdict"}))
 
 
 def outcome_table(result: Result) -> Table:
@@ -108,8 +103,8 @@ def findings_table(findings: Sequence[Finding]) -> Table:
 
 def scenario_table(scenarios: Sequence[Scenario]) -> Table:
     """What there is to run."""
-    rows = [(str(s.number), s.name, ", ".join(s.modes), s.title) for s in scenarios]
-    columns = ("#", "scenario", "modes", "what happens")
+    rows = [(str(s.number), s.name, ", ".join(s.modes), s.unit, s.title) for s in scenarios]
+    columns = ("#", "scenario", "modes", "samples", "what happens")
     return Table("", columns, rows, frozenset(columns[1:]))
 
 

@@ -79,6 +79,7 @@ def show_rich(table: Table) -> None:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
+        show_edge=False,
     )
     for index, column in enumerate(table.columns):
         drawn.add_column(
