@@ -77,8 +77,7 @@ def show_rich(table: Table) -> None:
         title=table.title,
         title_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
+        padding=0,
         show_edge=False,
     )
     for index, column in enumerate(table.columns):
