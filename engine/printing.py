@@ -35,7 +35,7 @@ def text(data: np.ndarray, grad_fn: Any, requires_grad: bool) -> str:
     shown = data
     if data.size > 1000:  # the format is chosen from what will be seen, as PyTorch does
         shown = data.ravel()[:1000]
-    formatter = {"float_kind": _float_format(shown)} if data.dtype.kind == "f" else None
+    formatter: Any = {"float_kind": _float_format(shown)} if data.dtype.kind == "f" else None
     body = np.array2string(
         data, separator=", ", prefix="tensor(", formatter=formatter, threshold=1000, edgeitems=3
     )

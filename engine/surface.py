@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .modes import state
 from .ops import OPS, Op
 from .tensor import Tensor, record
 
@@ -21,15 +22,19 @@ _SPELLINGS = {
 }
 _VARIADIC = ("shape", "axes")  # x.reshape(2, 3) means x.reshape((2, 3))
 
-_OPERATORS = {
+_BINARY = {
     "add": "add",
     "sub": "sub",
     "mul": "mul",
     "truediv": "div",
     "pow": "pow",
     "matmul": "matmul",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
 }
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+_UNARY = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}
+_IN_PLACE = ("add", "sub", "mul", "truediv")
 _ALIASES = {
     "transpose": "swapaxes",
     "max": "amax",
@@ -40,29 +45,25 @@ _ALIASES = {
     "multiply": "mul",
     "divide": "div",
     "power": "pow",
+    "clamp": "clip",
     "expand": "broadcast_to",
+    "ravel": "flatten",
+    "view": "reshape",
     "to": "astype",
-    "take": "index_select",
 }
 _INTERNAL = ("getitem", "put")
 
 
-def _bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
-    """A call's arguments as inputs and keywords, in whichever spelling they came."""
-    count = len(op.inputs)
-    inputs, rest = args[:count], args[count:]
-    if rest and op.keywords[0] in _VARIADIC and not isinstance(rest[0], tuple | list):
-        rest = (rest,)
-    named = {_SPELLINGS.get(name, name): value for name, value in keywords.items()}
-    inputs += tuple(named.pop(name) for name in op.inputs[len(inputs) :] if name in named)
-    return inputs, dict(zip(op.keywords, rest, strict=False), **named)
-
-
 def function(op: Op) -> Callable[..., Tensor]:
     """The function that a user calls: ``engine.exp``."""
+    count = len(op.inputs)
+    variadic = op.keywords[:1] in [(name,) for name in _VARIADIC]
 
     def call(*args: Any, **keywords: Any) -> Tensor:
-        return record(op, *_bind(op, args, keywords))
+        if variadic and len(args) > count and not isinstance(args[count], tuple | list):
+            args = (*args[:count], args[count:])
+        named = {_SPELLINGS.get(name, name): value for name, value in keywords.items()}
+        return record(op, *op.bind(args, named))
 
     call.__name__ = call.__qualname__ = op.name
     call.__doc__ = (
@@ -76,7 +77,11 @@ FUNCTIONS = {name: function(op) for name, op in OPS.items() if name not in _INTE
 FUNCTIONS |= {alias: FUNCTIONS[name] for alias, name in _ALIASES.items()}
 
 
-def _operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
+def _unary(op: Op) -> Callable[[Tensor], Tensor]:
+    return lambda self: record(op, (self,), {})
+
+
+def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
     return lambda self, other: record(op, (self, other), {})
 
 
@@ -84,17 +89,33 @@ def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
     return lambda self, other: record(op, (other, self), {})
 
 
+def _in_place(op: Op, write: Callable[[Tensor, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:
+    """``x += y``: written in place, but for what has a history to lose: that gets a new tensor."""
+
+    def call(self: Tensor, other: Any) -> Tensor:
+        gives_history = isinstance(other, Tensor) and other.requires_grad
+        if state.grad and (gives_history or not self.is_leaf):
+            return record(op, (self, other), {})
+        return write(self, other)
+
+    return call
+
+
 def _install() -> None:
     for name, call in FUNCTIONS.items():
-        if name not in vars(Tensor):
+        method = OPS[_ALIASES.get(name, name)].inputs[0] in ("a", "x")
+        if method and not hasattr(Tensor, name):
             setattr(Tensor, name, call)
-    for dunder, name in _OPERATORS.items():
-        setattr(Tensor, f"__{dunder}__", _operator(OPS[name]))
+    for dunder, name in _BINARY.items():
+        setattr(Tensor, f"__{dunder}__", _binary(OPS[name]))
         setattr(Tensor, f"__r{dunder}__", _reflected(OPS[name]))
     for name in _COMPARISONS:
-        setattr(Tensor, f"__{name}__", _operator(OPS[name]))
-    Tensor.__neg__ = lambda self: record(OPS["neg"], (self,), {})
-    Tensor.__abs__ = lambda self: record(OPS["abs"], (self,), {})
+        setattr(Tensor, f"__{name}__", _binary(OPS[name]))
+    for dunder, name in _UNARY.items():
+        setattr(Tensor, f"__{dunder}__", _unary(OPS[name]))
+    for dunder in _IN_PLACE:
+        name = _BINARY[dunder]
+        setattr(Tensor, f"__i{dunder}__", _in_place(OPS[name], getattr(Tensor, f"{name}_")))
 
 
 _install()

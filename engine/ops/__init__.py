@@ -6,4 +6,15 @@ Importing a family fills the table. An operation is one row there; see ``op``.
 from . import elementwise, indexing, linalg, loss, reduce, shape
 from .op import BY_FUNCTION, OPS, Op, op
 
-__all__ = ["BY_FUNCTION", "OPS", "Op", "elementwise", "indexing", "linalg", "loss", "op", "reduce", "shape"]
+__all__ = [
+    "BY_FUNCTION",
+    "OPS",
+    "Op",
+    "elementwise",
+    "indexing",
+    "linalg",
+    "loss",
+    "op",
+    "reduce",
+    "shape",
+]

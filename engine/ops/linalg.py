@@ -1,22 +1,25 @@
 """Products."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
 
+from ..values import Value
 from .op import ones, op
 
 
-def _cost(g, *saved):
+def _cost(g: Value, *saved: Value) -> int:
     """Two products over an inner axis, at about 20 multiplications a nanosecond."""
     return sum(math.prod(g.shape) * max(value.shape) // 20 for value in saved if value.ndim)
 
 
-def _t(x):
+def _t(x: Value) -> Value:
     return np.swapaxes(x, -1, -2)
 
 
-def _left(g, a, b):
+def _left(g: Value, a: Value, b: Value) -> Value:
     if a.ndim == 1 and b.ndim == 1:
         return g * b
     if b.ndim == 1:  # (..., n, k) @ (k,)
@@ -26,7 +29,7 @@ def _left(g, a, b):
     return g @ _t(b)
 
 
-def _right(g, a, b):
+def _right(g: Value, a: Value, b: Value) -> Value:
     if a.ndim == 1 and b.ndim == 1:
         return g * a
     if a.ndim == 1:  # (k,) @ (..., k, m)
@@ -36,23 +39,34 @@ def _right(g, a, b):
     return _t(a) @ g
 
 
-def _rows(x):
+def _dot(a: Value, b: Value) -> Value:
+    if not 1 <= a.ndim <= 2 or not 1 <= b.ndim <= 2:
+        raise ValueError("dot takes vectors and matrices; use matmul for batches of them")
+    return a.dot(b)
+
+
+def _rows(x: Value) -> Value:
     """``x`` as a matrix: a batch of any shape, one row an example."""
-    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-def _linear(x, w, b):
-    y = _rows(x).dot(w.T)
-    if b is not None:
-        y += b  # the product is ours to write to
-    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(w))
+def _linear(x: Value, weight: Value, bias: Value) -> Value:
+    y = _rows(x).dot(weight.T)
+    if bias is not None:
+        try:
+            y += bias  # the product is ours to write to
+        except TypeError:  # the bias has the wider dtype
+            y = y + bias
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(weight))
 
 
-def _linear_x(g, w):
-    return g.dot(w) if g.ndim == 2 else _rows(g).dot(w).reshape(*g.shape[:-1], w.shape[1])
+def _linear_x(g: Value, weight: Value) -> Value:
+    if g.ndim == 2:
+        return g.dot(weight)
+    return _rows(g).dot(weight).reshape(*g.shape[:-1], weight.shape[1])
 
 
-def _linear_b(g):
+def _linear_bias(g: Value) -> Value:
     g = _rows(g)
     if type(g) is not np.ndarray:
         return np.add.reduce(g, axis=0)
@@ -61,5 +75,13 @@ def _linear_b(g):
 
 
 op("matmul", np.matmul, "a b", a=_left, b=_right, cost=_cost)
-op("dot", np.dot, "a b", a=_left, b=_right, cost=_cost)
-op("linear", _linear, "x w b", x=_linear_x, w=lambda g, x: _rows(g).T.dot(_rows(x)), b=_linear_b, cost=_cost)
+op("dot", _dot, "a b", numpy=np.dot, a=_left, b=_right, cost=_cost)
+op(
+    "linear",
+    _linear,
+    "x weight bias",
+    x=_linear_x,
+    weight=lambda g, x: _rows(g).T.dot(_rows(x)),
+    bias=_linear_bias,
+    cost=_cost,
+)

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NotSupportedError
+from ..errors import NotSupportedError, OperandError
 
 Rule = Callable[..., Any]
 Forward = Callable[..., Any]
@@ -38,8 +38,9 @@ class Recipe:
 
     ``saved``: positions in the environment (inputs, keywords, answer, residuals) of what to keep.
     ``saved_inputs``: those of them that are inputs. ``consumes``: whether any of it is an array, so
-    that a backward releases it; shapes and keywords alone may be used again. ``rules[i]``: None, or the rule of input ``i`` with what it asks for: an index into ``saved``,
-    or ``~i`` for the shape of input ``i``.
+    that a backward releases it; shapes and keywords alone may be used again. ``rules[i]``: None, or
+    the rule of input ``i`` with what it asks for: an index into ``saved``, or ``~i`` for the shape
+    of input ``i``.
     """
 
     __slots__ = ("consumes", "pick", "rules", "saved", "saved_inputs", "saves_ans")
@@ -152,16 +153,29 @@ class Op:
         return ans[0] if self.residuals else ans
 
     def bind(
-        self, args: tuple[Any, ...], keywords: dict[str, Any]
+        self, args: tuple[Any, ...], keywords: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Split a call's arguments into inputs and keywords."""
+        """Split a call's arguments into inputs, None for those left out, and keywords.
+
+        Raises ``OperandError`` for an argument that the op does not take.
+        """
         count = len(self.inputs)
-        if len(args) > count:
-            keywords = dict(zip(self.keywords, args[count:], strict=False), **keywords)
-        return args[:count], keywords
+        rest, named = args[count:], dict(keywords)
+        inputs = (*args[:count], *[named.pop(name, None) for name in self.inputs[len(args) :]])
+        if len(rest) > len(self.keywords) or not named.keys() <= set(self.keywords[len(rest) :]):
+            raise OperandError(
+                f"{self.name} takes ({', '.join(self.inputs + self.keywords)}), got "
+                f"{len(args)} arguments and the keywords {sorted(keywords)}"
+            )
+        return tuple(map(_array, inputs)), dict(zip(self.keywords, rest, strict=False), **named)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+def _array(value: Any) -> Any:
+    """Sequences as arrays: a rule may ask for a shape."""
+    return np.asarray(value) if isinstance(value, list | tuple) else value
 
 
 def _keyword_defaults(forward: Forward, inputs: int) -> dict[str, Any]:
@@ -172,7 +186,7 @@ def _keyword_defaults(forward: Forward, inputs: int) -> dict[str, Any]:
     return {p.name: p.default for p in parameters[inputs:]}
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)  # few, because one may be as long as a batch is
 def ones(count: int, dtype: np.dtype[Any]) -> np.ndarray:
     """A vector of ones to sum with: ``ones @ x`` runs in BLAS, far faster than a reduction.
 
@@ -183,7 +197,7 @@ def ones(count: int, dtype: np.dtype[Any]) -> np.ndarray:
     return vector
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def arange(count: int) -> np.ndarray:
     """0, 1, ..., count - 1. Shared and read-only: immutable."""
     vector = np.arange(count)
@@ -215,9 +229,7 @@ def op(
     """
     if name in OPS:
         raise TypeError(f"op {name!r} is in the table already")
-    row = Op(
-        name, forward, inputs, residuals=residuals or {}, view=view, cost=cost, rules=rules
-    )
+    row = Op(name, forward, inputs, residuals=residuals or {}, view=view, cost=cost, rules=rules)
     OPS[name] = row
     BY_FUNCTION[numpy or forward] = row
     return row

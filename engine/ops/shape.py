@@ -1,50 +1,80 @@
-"""Shape and joining. Views where NumPy gives views; a rule is the same move backwards."""
+"""Shape. Views where NumPy gives views; a rule is the same move backwards."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
 
 import numpy as np
 
+from ..values import Shape, Value
 from .op import op
 
 
-def _reshape(x, shape):
+def _reshape(x: Value, shape: int | Shape) -> Value:
     return x.reshape(shape)
 
 
-def _permute(x, axes=None):
+def _flatten(x: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
+    if not x.ndim:
+        return x.reshape(1)
+    start, end = range(x.ndim)[start_dim], range(x.ndim)[end_dim] + 1
+    return x.reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:])
+
+
+def _permute(x: Value, axes: Shape | None = None) -> Value:
     return x.transpose(axes)
 
 
-def _unpermute(g, axes):
+def _unpermute(g: Value, axes: Shape | None) -> Value:
     return np.transpose(g, None if axes is None else tuple(np.argsort(np.mod(axes, len(axes)))))
 
 
-def _squeeze(x, axis=None):
-    return np.squeeze(x, axis=axis)
-
-
-def _expand_dims(x, axis):
-    return np.expand_dims(x, axis)
-
-
-def _broadcast_to(x, shape):
-    return np.broadcast_to(x, shape)
-
-
-def _astype(x, dtype):
-    return x.astype(dtype)
-
-
-def _swapaxes(x, axis1, axis2):
+def _swapaxes(x: Value, axis1: int, axis2: int) -> Value:
     return np.swapaxes(x, axis1, axis2)
 
 
-op("reshape", _reshape, "x", numpy=np.reshape, view=True, x=lambda g, x_shape: g.reshape(x_shape))
+def _squeeze(x: Value, axis: int | Shape | None = None) -> Value:
+    return np.squeeze(x, axis=axis)
+
+
+def _unsqueeze(x: Value, axis: int | Shape) -> Value:
+    return np.expand_dims(x, axis)
+
+
+def _broadcast_to(x: Value, shape: Shape) -> Value:
+    """``shape`` may hold -1, as in PyTorch, where ``x`` keeps its size."""
+    added = len(shape) - x.ndim
+    kept = [x.shape[i - added] if n == -1 and i >= added else n for i, n in enumerate(shape)]
+    return np.broadcast_to(x, kept)
+
+
+def _astype(x: Value, dtype: Any) -> Value:
+    return x.astype(dtype)
+
+
+def _clone(x: Value) -> Value:
+    return x.copy()
+
+
+def _restore(g: Value, x_shape: Shape) -> Value:
+    return g.reshape(x_shape)
+
+
+op("reshape", _reshape, "x", numpy=np.reshape, view=True, x=_restore)
+op("flatten", _flatten, "x", numpy=np.ravel, view=True, x=_restore)
+op("squeeze", _squeeze, "x", numpy=np.squeeze, view=True, x=_restore)
+op("unsqueeze", _unsqueeze, "x", numpy=np.expand_dims, view=True, x=_restore)
 op("permute", _permute, "x", numpy=np.transpose, view=True, x=_unpermute)
-op("swapaxes", _swapaxes, "x", numpy=np.swapaxes, view=True,
-   x=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2))
-op("squeeze", _squeeze, "x", numpy=np.squeeze, view=True, x=lambda g, x_shape: g.reshape(x_shape))
-op("unsqueeze", _expand_dims, "x", numpy=np.expand_dims, view=True,
-   x=lambda g, x_shape: g.reshape(x_shape))
-# Summing back to the shape of the input is what the loop does with every gradient.
+op(
+    "swapaxes",
+    _swapaxes,
+    "x",
+    numpy=np.swapaxes,
+    view=True,
+    x=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
+)
+# Summing back to the shape of the input, and casting to its dtype, is what the loop does anyway.
 op("broadcast_to", _broadcast_to, "x", numpy=np.broadcast_to, view=True, x=lambda g: g)
-op("astype", _astype, "x", numpy=np.astype, x=lambda g: g)
-op("clone", np.copy, "x", x=lambda g: g)
+op("astype", _astype, "x", x=lambda g: g)
+op("clone", _clone, "x", numpy=np.copy, x=lambda g: g)

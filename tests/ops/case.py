@@ -1,0 +1,69 @@
+"""What a case is: an op, what to call it with, and who else knows the answer.
+
+An argument of a sample is a shape, of which floats are drawn that differ from each other and keep
+away from kinks, or else a value that is passed as it is.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One call. `peer`: whether PyTorch agrees about what it means."""
+
+    args: tuple[Any, ...]
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    peer: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """`numpy(*arrays, **keywords)` and `torch(torch, *tensors, **keywords)` know the answer.
+
+    `order`: how often it can be differentiated; 0 for ops without a gradient. `domain`: where the
+    floats lie. `kinks`: what they keep away from, so that differences mean something.
+    """
+
+    name: str
+    samples: tuple[Sample, ...]
+    numpy: Callable[..., Any]
+    torch: Callable[..., Any] | None = None
+    order: int = 2
+    domain: tuple[float, float] = (-2.0, 2.0)
+    kinks: tuple[float, ...] = ()
+
+
+def call(*args: Any, peer: bool = True, **keywords: Any) -> Sample:
+    return Sample(args, keywords, peer)
+
+
+def is_shape(arg: Any) -> bool:
+    return isinstance(arg, tuple)
+
+
+def draw(case: Case, sample: Sample, seed: int = 0) -> list[Any]:
+    """The arguments of a sample, float64. All floats of one call differ by at least 1e-3."""
+    sizes = [int(np.prod(arg)) for arg in sample.args if is_shape(arg)]
+    low, high = case.domain
+    grid = np.linspace(low, high, sum(sizes) + 2)[1:-1]
+    for kink in case.kinks:
+        near = abs(grid - kink) < 0.02
+        grid[near] += 0.04
+    grid = np.random.default_rng(seed).permutation(grid)
+    pieces = iter(np.split(grid, np.cumsum(sizes)[:-1]))
+    return [next(pieces).reshape(arg) if is_shape(arg) else arg for arg in sample.args]
+
+
+def constant(name: str, function: Callable[..., Any], *samples: Sample) -> Case:
+    return Case(name, samples, function, order=0)
+
+
+# What most ops are called with.
+UNARY = (call((3, 4)), call(()), call((0, 3)), call((2, 1, 3)))
+MASK = np.array([[True, False, True], [False, False, True]])

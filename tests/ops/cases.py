@@ -1,0 +1,15 @@
+"""One `Case` per op of the table. A file for each family, of the same name as in `engine.ops`."""
+
+from tests.ops import elementwise, indexing, linalg, loss, reduce, shape
+
+CASES = (
+    *elementwise.ARITHMETIC,
+    *elementwise.ACTIVATIONS,
+    *elementwise.CHOICES,
+    *elementwise.WITHOUT_GRADIENT,
+    *reduce.REDUCTIONS,
+    *shape.SHAPES,
+    *indexing.INDEXING,
+    *linalg.PRODUCTS,
+    *loss.LOSSES,
+)
