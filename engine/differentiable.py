@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
+from weakref import ref
 
 import numpy as np
 
-from .errors import DTypeError, InPlaceError, OperandError, ShapeError
+from .errors import DTypeError, InPlaceError, NoGraphError, OperandError, ShapeError
 from .graph import Leaf, Node
-from .hooks import RemovableHandle, hooks_of
+from .hooks import RemovableHandle, hooks_of, retain
 from .recording import Recorded, from_array
+from .runtime.hooked import present
 from .sync import Lock
 from .values import Shape, Value
 
@@ -72,24 +75,38 @@ class Differentiable(Recorded):
         """The node that its gradient flows into; None for leaves."""
         return None if self.is_leaf or self._edge is None else self._edge[0]
 
+    def _holder(self) -> Leaf | None:
+        """What holds ``.grad``: its leaf, or for an inner tensor what ``retain_grad`` made."""
+        if self._edge is None:
+            return None
+        node, port = self._edge
+        if type(node) is Leaf:
+            return node
+        return None if node.hooks is None else node.hooks.retained.get(port)
+
     def _leaf(self, doing: str) -> Leaf:
-        leaf = self._edge[0] if self._edge is not None else None
-        if not isinstance(leaf, Leaf):
-            raise InPlaceError(f"cannot {doing}: the tensor is not a leaf that requires grad")
-        return leaf
+        holder = self._holder()
+        if holder is None:
+            raise InPlaceError(
+                f"cannot {doing}: the tensor is neither a leaf that requires grad, nor was "
+                "retain_grad() called on it"
+            )
+        return holder
 
     @property
     def grad(self) -> Any:
         """The gradient accumulated so far, or None. Atomic, see the class."""
-        leaf = self._edge[0] if self._edge is not None else None
-        if not isinstance(leaf, Leaf):
+        holder = self._holder()
+        if holder is None:
+            if self._edge is not None:
+                warnings.warn(_NOT_A_LEAF, UserWarning, stacklevel=2)
             return None
-        with leaf.lock:
-            if leaf.grad is None or isinstance(leaf.grad, Recorded):
-                return leaf.grad
-            if leaf.face is None or leaf.face._data is not leaf.grad:
-                leaf.face = from_array(leaf.grad)
-            return leaf.face
+        with holder.lock:
+            if holder.grad is None or isinstance(holder.grad, Recorded):
+                return holder.grad
+            if holder.face is None or holder.face._data is not holder.grad:
+                holder.face = from_array(holder.grad)
+            return holder.face
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -144,6 +161,14 @@ class Differentiable(Recorded):
             else:
                 leaf.grad.fill(0)
 
+    def retain_grad(self) -> None:
+        """Keep the gradient of this inner tensor in ``.grad`` too; on a leaf that is so anyway."""
+        if self._edge is None:
+            raise NoGraphError("can't retain_grad on Tensor that has requires_grad=False")
+        node, port = self._edge
+        if type(node) is not Leaf:
+            retain(node, port, lambda: Leaf(self.shape, self.dtype))
+
     def register_hook(self, hook: Any) -> RemovableHandle:
         """Call ``hook(grad)`` with each gradient of this tensor; what it returns replaces it.
 
@@ -151,20 +176,68 @@ class Differentiable(Recorded):
         gradient: externally synchronised by whoever writes the hook.
         """
         if self._edge is None:
-            raise InPlaceError("cannot register a hook on a tensor that doesn't require gradient")
-        return hooks_of(self._edge[0]).register(lambda g: _call_hook(hook, g))
+            raise NoGraphError("cannot register a hook on a tensor that doesn't require gradient")
+        node, port = self._edge
+        if node.outputs == 1:
+            return hooks_of(node).tensor.register(lambda g: _call_hook(hook, g))
+        return hooks_of(node).tensor.register(lambda grads: _call_on_port(hook, grads, port))
+
+    def register_post_accumulate_grad_hook(self, hook: Any) -> RemovableHandle:
+        """Call ``hook(tensor)`` after a backward has added to ``.grad`` of this leaf.
+
+        Runs in the thread that called ``backward``, under no lock; other threads may add to, take
+        or zero ``.grad`` at the same time. An optimiser here takes what it uses in one step, and
+        then no contribution is lost or used twice: ``g = tensor.take_grad()``.
+        """
+        if self._edge is None or type(self._edge[0]) is not Leaf:
+            raise InPlaceError(
+                "post accumulate grad hooks cannot be registered on non-leaf tensors, nor on "
+                "tensors that do not require grad"
+            )
+        tensor = ref(self)  # a hook must not keep its own tensor alive
+
+        def call() -> None:
+            target = tensor()
+            if target is not None and hook(target) is not None:
+                raise OperandError("hooks for post accumulate grad must return None")
+
+        return hooks_of(self._edge[0]).accumulated.register(call)
+
+
+_NOT_A_LEAF = (
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
+    "attribute won't be populated during backward(): call .retain_grad() on it before."
+)
+
+
+def _show(value: Value) -> Any:
+    """A travelling gradient as user code sees it."""
+    return value if isinstance(value, Recorded) else from_array(np.asarray(value))
+
+
+def _hide(shown: Any, like: Value) -> Value:
+    """What user code returned, as it travels on: a gradient of the same shape and dtype."""
+    if not isinstance(shown, Differentiable):
+        raise OperandError(f"a hook must return Tensors or None, got {type(shown).__name__}")
+    if like is None:
+        return shown._data
+    if shown.shape != like.shape or shown.dtype != like.dtype:
+        raise ShapeError(
+            f"a hook must keep shape and dtype: got {shown._kind()} for "
+            f"{like.dtype}{list(like.shape)}"
+        )
+    return shown if isinstance(like, Recorded) else shown._data
+
+
+present(_show, _hide)
 
 
 def _call_hook(hook: Any, g: Value) -> Value | None:
-    """Show a travelling gradient to user code as a Tensor, and check what comes back."""
-    seen: Any = g if isinstance(g, Recorded) else from_array(np.asarray(g))
-    replaced = hook(seen)
-    if replaced is None:
-        return None
-    if not isinstance(replaced, Differentiable):
-        raise OperandError(f"a hook must return a Tensor or None, got {type(replaced).__name__}")
-    if replaced.shape != seen.shape or replaced.dtype != seen.dtype:
-        raise ShapeError(
-            f"a hook must keep shape and dtype: got {replaced._kind()} for {seen._kind()}"
-        )
-    return replaced if isinstance(g, Recorded) else replaced._data
+    replaced = hook(_show(g))
+    return None if replaced is None else _hide(replaced, g)
+
+
+def _call_on_port(hook: Any, grads: list[Value], port: int) -> list[Value] | None:
+    """A hook on one of several outputs of a node."""
+    replaced = None if grads[port] is None else _call_hook(hook, grads[port])
+    return None if replaced is None else [*grads[:port], replaced, *grads[port + 1 :]]

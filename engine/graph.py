@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import sync
-from .hooks import HookList
+from .hooks import Hook, NodeHooks, RemovableHandle, hooks_of
 from .values import Shape, Value
 
 # One cell, shared by a tensor, its views and its detached aliases. It holds None, or the newest
@@ -62,7 +62,7 @@ class Node:
     shape: Shape
     dtype: np.dtype[Any]
     origin: Origin | None
-    hooks: HookList | None  # set once, under the lock in `hooks`; read without
+    hooks: NodeHooks | None  # set once, under the lock in `hooks`; read without
 
     outputs = 1
 
@@ -85,6 +85,21 @@ class Node:
         ``retain``: leave the saved values for another backward. ``g`` is never written to.
         """
         raise NotImplementedError
+
+    def register_prehook(self, hook: Hook) -> RemovableHandle:
+        """Call ``hook(grad_outputs)`` before this node runs; a tuple that it returns replaces them.
+
+        As ``torch.autograd.graph.Node.register_prehook``. Runs only if the node does, under no
+        lock, in any thread: externally synchronised by whoever writes it.
+        """
+        return hooks_of(self).pre.register(hook)
+
+    def register_hook(self, hook: Hook) -> RemovableHandle:
+        """Call ``hook(grad_inputs, grad_outputs)`` after this node ran; a tuple replaces the first.
+
+        As ``torch.autograd.graph.Node.register_hook``; otherwise as ``register_prehook``.
+        """
+        return hooks_of(self).post.register(hook)
 
     def claim(self) -> bool:
         """Take the right to consume what this node saved; False if it saved nothing.

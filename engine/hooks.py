@@ -45,16 +45,43 @@ class HookList:
             self.entries = tuple(entry for entry in self.entries if entry[0] is not handle)
 
 
+class NodeHooks:
+    """Everything that is hooked to one node. The lists are internally synchronised.
+
+    ``tensor``: each gets the gradient of the node's output and may replace it. ``pre``, ``post``:
+    around the node itself. ``accumulated``: of a leaf, after its ``.grad`` has been added to.
+    ``retained``: by output, the leaf that keeps the gradient of an inner tensor; written under the
+    lock below, read without.
+    """
+
+    __slots__ = ("accumulated", "post", "pre", "retained", "tensor")
+
+    def __init__(self) -> None:
+        self.tensor = HookList()
+        self.pre = HookList()
+        self.post = HookList()
+        self.accumulated = HookList()
+        self.retained: dict[int, Any] = {}
+
+
 _first = sync.lock()  # guards the first registration on any node
 
 
-def hooks_of(node: Any) -> HookList:
-    """The hook list in ``node.hooks``, made if there is none: one list, whoever asks first."""
+def hooks_of(node: Any) -> NodeHooks:
+    """The hooks in ``node.hooks``, made if there are none: one object, whoever asks first."""
     with _first:
         if node.hooks is None:
-            node.hooks = HookList()
-        hooks: HookList = node.hooks
+            node.hooks = NodeHooks()
+        hooks: NodeHooks = node.hooks
     return hooks
+
+
+def retain(node: Any, port: int, make: Callable[[], Any]) -> None:
+    """Let ``make()`` keep the gradient of an output of ``node``, unless something does."""
+    hooks = hooks_of(node)
+    with _first:
+        if port not in hooks.retained:
+            hooks.retained[port] = make()
 
 
 class RemovableHandle:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,19 +15,33 @@ from ..errors import (
     DTypeError,
     NoGraphError,
     NonScalarError,
+    NotSupportedError,
     OperandError,
     ShapeError,
     UnusedInputError,
 )
-from ..graph import Edge, Leaf
+from ..graph import Edge, Leaf, Node
+from ..ops import OPS
 from ..runtime.accumulate import Capture, chosen_policy
 from ..runtime.execute import run
 from ..runtime.plan import Plan
 from ..runtime.pool import current_pool
-from ..tensor import Tensor, from_array
-from ..values import Value
+from ..tensor import Tensor, from_array, record
+from ..values import Shape, Value
 
-Tensors = Tensor | Sequence[Tensor]
+
+class GradientEdge(NamedTuple):
+    """Where a gradient flows: an output of a node. Stands for a tensor that is not kept.
+
+    As ``torch.autograd.graph.GradientEdge``. Immutable.
+    """
+
+    node: Node
+    output_nr: int
+
+
+Differentiated = Tensor | GradientEdge
+Tensors = Differentiated | Sequence[Differentiated]
 MaybeTensors = Tensor | Sequence[Tensor | None] | None
 
 
@@ -34,7 +50,7 @@ def backward(
     grad_tensors: MaybeTensors = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Tensors | None = None,
+    inputs: Tensors | dict[Any, Tensor] | None = None,
     *,
     accumulation: str | None = None,
 ) -> None:
@@ -43,7 +59,8 @@ def backward(
     ``grad_tensors``: the gradient of something with respect to each tensor, of its very shape; may
     be left out for scalars. ``retain_graph``: keep what the graph saved, to walk it again (default:
     ``create_graph``). ``create_graph``: record the backward, for higher derivatives. ``inputs``:
-    add to these leaves only. ``accumulation``: ``"locked"`` or ``"racy"``; default: the thread's
+    add to ``.grad`` of these tensors only (a sequence, or the values of a dict); inner ones
+    retain theirs. ``accumulation``: ``"locked"`` or ``"racy"``; default: the thread's
     choice (``engine.accumulation``), else the process's (``engine.set_accumulation``).
 
     Any number of threads may call it at once, on graphs that share leaves: internally synchronised
@@ -71,18 +88,21 @@ def backward(
 
 def grad(
     outputs: Tensors,
-    inputs: Tensors,
+    inputs: Tensors | dict[Any, Tensor],
     grad_outputs: MaybeTensors = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> Any:
     """The gradients of ``outputs`` with respect to ``inputs``, leaving every ``.grad`` alone.
 
     Arguments as in ``backward``. An input that the outputs do not depend on raises
     ``UnusedInputError``, or gives None with ``allow_unused``, or zeros with ``materialize_grads``.
+    Returns a tuple; for a dict of inputs, a dict. ``is_grads_batched``: the first axis of
+    ``grad_outputs`` numbers gradients, and the first axis of the results answers them, one pass
+    each.
 
     Reads and writes no shared state: no ``.grad``, no leaf, no default that another thread can
     change. Any number of threads may call it at once, on shared inputs too. Each gradient is a new
@@ -94,52 +114,107 @@ def grad(
     >>> slope, engine.grad(slope, x), x.grad
     (tensor(27., grad_fn=<MulBackward0>), (tensor(18.),), None)
     """
-    if is_grads_batched:
-        raise ArgumentError("grad: is_grads_batched is not supported; call grad once per row")
     if materialize_grads and allow_unused is False:
         raise ArgumentError(
             "grad: materialize_grads=True means allow_unused=True; leave allow_unused out"
         )
-    edges, seeds = starts(_tuple(outputs), grad_outputs, create_graph)
-    sources = _inputs(inputs)
-    wanted = [_edge(t) for t in sources]
-    plan = Plan.of(edges, [node for node, _ in wanted])
-    policy = Capture(plan.nodes)
-    retain = create_graph if retain_graph is None else retain_graph
-    run(plan, seeds, policy, current_pool(), retain=retain, graph=create_graph)
-    results = policy.results(wanted)
     unused = bool(allow_unused or materialize_grads)
-    return tuple(
-        _result(index, source, value, unused, materialize_grads)
-        for index, (source, value) in enumerate(zip(sources, results, strict=True))
+    sources = _inputs(inputs)
+    call = _Call(_tuple(outputs), sources, create_graph, unused, materialize_grads)
+    keep = create_graph if retain_graph is None else retain_graph
+    results = (
+        call.rows(_tuple(grad_outputs), keep)
+        if is_grads_batched
+        else call.once(_tuple(grad_outputs) if grad_outputs is not None else None, keep)
     )
+    return dict(zip(inputs, results, strict=True)) if isinstance(inputs, dict) else results
+
+
+class _Call(NamedTuple):
+    """What stays the same in every pass of one call of ``grad``. Immutable."""
+
+    outputs: tuple[Any, ...]
+    sources: tuple[Any, ...]
+    graph: bool
+    unused: bool
+    zeros: bool
+
+    def once(self, gradients: MaybeTensors, retain: bool) -> tuple[Tensor | None, ...]:
+        """One backward pass."""
+        edges, seeds = starts(self.outputs, gradients, self.graph)
+        wanted = [_edge(t) for t in self.sources]
+        plan = Plan.of(edges, [node for node, _ in wanted])
+        policy = Capture(plan.nodes)
+        run(plan, seeds, policy, current_pool(), retain=retain, graph=self.graph)
+        return tuple(
+            _result(index, source, value, self.unused, self.zeros)
+            for index, (source, value) in enumerate(
+                zip(self.sources, policy.results(wanted), strict=True)
+            )
+        )
+
+    def rows(self, gradients: tuple[Any, ...], retain: bool) -> tuple[Tensor | None, ...]:
+        """A pass for each row of the gradients, stacked."""
+        counts = {len(g) for g in gradients if g is not None}
+        if len(counts) != 1:
+            raise ShapeError(f"is_grads_batched: gradients have different lengths, {counts}")
+        (count,) = counts
+        passes = [
+            self.once([None if g is None else g[i] for g in gradients], retain or i < count - 1)
+            for i in range(count)
+        ]
+        return tuple(
+            None if rows[0] is None else _stacked(rows) for rows in zip(*passes, strict=True)
+        )
+
+
+def _stacked(rows: Sequence[Tensor]) -> Tensor:
+    """The rows along a new first axis; differentiable where they are."""
+    if not any(row.requires_grad for row in rows):
+        return from_array(np.stack([row._data for row in rows]))
+    shape = (len(rows), *rows[0].shape)
+    placed = [
+        record(OPS["put"], (row,), {"index": i, "shape": shape}) for i, row in enumerate(rows)
+    ]
+    return reduce(operator.add, placed)
 
 
 def _result(
-    index: int, source: Tensor, value: Value | None, unused: bool, zeros: bool
+    index: int, source: Any, value: Value | None, unused: bool, zeros: bool
 ) -> Tensor | None:
     if value is not None:
         return value if isinstance(value, Tensor) else from_array(value)
     if not unused:
         raise UnusedInputError(
-            f"One of the differentiated Tensors (input {index}, {source._kind()}) appears to not "
+            f"One of the differentiated Tensors (input {index}, {_kind(source)}) appears to not "
             "have been used in the graph. Set allow_unused=True if this is the desired behavior."
         )
+    if zeros and not isinstance(source, Tensor):
+        raise NotSupportedError("materialize_grads needs tensors as inputs, not GradientEdges")
     return from_array(np.zeros(source.shape, source.dtype)) if zeros else None
 
 
+def _kind(source: Any) -> str:
+    return source._kind() if isinstance(source, Tensor) else f"of {source[0].name()}"
+
+
 def _tuple(tensors: Any) -> tuple[Any, ...]:
-    return (tensors,) if isinstance(tensors, Tensor) or tensors is None else tuple(tensors)
+    single = isinstance(tensors, Tensor | GradientEdge) or tensors is None
+    return (tensors,) if single else tuple(tensors)
 
 
-def _inputs(inputs: Tensors) -> tuple[Tensor, ...]:
-    sources = _tuple(inputs)
+def _inputs(inputs: Any) -> tuple[Any, ...]:
+    if isinstance(inputs, Mapping) and type(inputs) is not dict:
+        raise OperandError(f"inputs= takes a dict, not {type(inputs).__name__}")
+    sources = tuple(inputs.values()) if isinstance(inputs, dict) else _tuple(inputs)
     if not sources:
         raise ArgumentError("inputs= must name at least one tensor")
     return sources
 
 
-def _edge(tensor: Tensor) -> Edge:
+def _edge(tensor: Any) -> Edge:
+    if isinstance(tensor, GradientEdge):
+        return tensor.node, tensor.output_nr
     if not isinstance(tensor, Tensor):
         raise OperandError(f"expected a Tensor, got {type(tensor).__name__}")
     if tensor._edge is None:
@@ -150,22 +225,26 @@ def _edge(tensor: Tensor) -> Edge:
     return tensor._edge
 
 
-def _accumulating(tensor: Tensor) -> Leaf:
-    node = _edge(tensor)[0]
+def _accumulating(tensor: Any) -> Node:
+    node, _ = _edge(tensor)
     if not isinstance(node, Leaf):
-        raise ArgumentError("backward: inputs= takes leaves; for other tensors use engine.grad")
+        if not isinstance(tensor, Tensor):
+            raise OperandError("backward: inputs= takes tensors, or the edges of leaves")
+        tensor.retain_grad()
     return node
 
 
 def starts(
-    roots: Sequence[Tensor], gradients: MaybeTensors, graph: bool
+    roots: Sequence[Any], gradients: MaybeTensors, graph: bool
 ) -> tuple[list[Edge], list[Value]]:
     """Where a backward starts: the edges of its roots, and the gradients that flow into them."""
     edges = [_edge(root) for root in roots]
     given = _tuple(gradients) if gradients is not None else (None,) * len(roots)
     if len(given) != len(roots):
         raise ArgumentError(f"got {len(roots)} tensors and {len(given)} gradients")
-    return edges, [_seed(r, g, graph) for r, g in zip(roots, given, strict=True)]
+    return edges, [
+        _seed(*edge[0].output(edge[1]), g, graph) for edge, g in zip(edges, given, strict=True)
+    ]
 
 
 @lru_cache
@@ -176,29 +255,29 @@ def _one(dtype: np.dtype[Any]) -> np.ndarray:
     return one
 
 
-def _seed(root: Tensor, gradient: Any, graph: bool) -> Value:
+def _seed(shape: Shape, dtype: np.dtype[Any], gradient: Any, graph: bool) -> Value:
     """What flows into a root, in its dtype: an ndarray, or a Tensor if the backward is recorded."""
     if gradient is None:
-        if root._data.size != 1:
+        if math.prod(shape) != 1:
             raise NonScalarError(
-                "grad can be implicitly created only for scalar outputs, got shape "
-                f"{root.shape}: call .sum(), or pass the gradient of this output"
+                f"grad can be implicitly created only for scalar outputs, got shape {shape}: "
+                "call .sum(), or pass the gradient of this output"
             )
-        seed = _one(root.dtype) if root._data.ndim == 0 else np.ones(root.shape, root.dtype)
+        seed = _one(dtype) if not shape else np.ones(shape, dtype)
         return from_array(seed) if graph else seed
     if not isinstance(gradient, Tensor):
         raise OperandError(
             f"gradients can be Tensors or None, got {type(gradient).__name__}: "
             "wrap it with engine.tensor"
         )
-    if gradient.shape != root.shape:
+    if gradient.shape != shape:
         raise ShapeError(
-            f"Mismatch in shape: the gradient has shape {gradient.shape}, the output {root.shape}"
+            f"Mismatch in shape: the gradient has shape {gradient.shape}, the output {shape}"
         )
-    if gradient.dtype.kind != root.dtype.kind:
-        raise DTypeError(f"the gradient has dtype {gradient.dtype}, the output {root.dtype}")
-    if gradient.dtype != root.dtype:
-        gradient = gradient.astype(root.dtype)
+    if gradient.dtype.kind != dtype.kind:
+        raise DTypeError(f"the gradient has dtype {gradient.dtype}, the output {dtype}")
+    if gradient.dtype != dtype:
+        gradient = gradient.astype(dtype)
     return gradient if graph else gradient._data
 
 
@@ -207,7 +286,7 @@ def _backward(
     gradient: Tensor | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Tensors | None = None,
+    inputs: Tensors | dict[Any, Tensor] | None = None,
     *,
     accumulation: str | None = None,
 ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,7 +21,12 @@ from ..values import Value, private
 
 
 class Policy(Protocol):
-    """Where the gradients of a backward's sinks go."""
+    """Where the gradients of a backward's sinks go.
+
+    ``accumulates``: into ``.grad``, so that the hooks of leaves run.
+    """
+
+    accumulates: bool
 
     def receive(self, position: int, g: Value | None) -> None:
         """Take the complete gradient of a sink; None: nothing flowed there.
@@ -37,6 +42,8 @@ class Policy(Protocol):
 
 class Staged:
     """Keeps what it receives until the whole backward has succeeded. ``nodes``: the plan's."""
+
+    accumulates = False
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes  # immutable
@@ -55,22 +62,37 @@ class Locked(Staged):
     The order in which backwards arrive is free, so the last bits of their sum may differ.
     """
 
+    accumulates = True
+
     def commit(self) -> None:
         """Add what was staged, a leaf at a time, in the order of a sequential run."""
-        hook, staged = sync.hook, self.staged
+        staged = self.staged
         for position in sorted(staged):
-            leaf = cast(Leaf, self.nodes[position])  # these policies get whole graphs: only leaves
-            if hook is not None:
-                hook("grad.commit", leaf)
-            with leaf.lock:
-                grad = leaf.grad
-                if grad is None:
-                    leaf.grad = private(staged, position)
-                elif type(grad) is np.ndarray and not _is_recorded(staged[position]):
-                    with np.errstate(all="ignore"):  # a sum that overflows is a value, no error
-                        np.add(grad, staged[position], out=grad)
-                else:
-                    leaf.grad, leaf.face = grad + staged[position], None
+            node = self.nodes[position]
+            if type(node) is Leaf:
+                _merge(node, staged, position)
+            elif node.hooks is not None:  # an inner node that keeps gradients of its outputs
+                several = type(staged[position]) is list
+                for port, holder in node.hooks.retained.items():
+                    _merge(holder, *((staged[position], port) if several else (staged, position)))
+
+
+def _merge(leaf: Leaf, cells: Any, key: int) -> None:
+    """Add the gradient in ``cells[key]`` to ``leaf.grad``, or let it become that."""
+    hook = sync.hook
+    if hook is not None:
+        hook("grad.commit", leaf)
+    if cells[key] is None:
+        return
+    with leaf.lock:
+        grad = leaf.grad
+        if grad is None:
+            leaf.grad = private(cells, key)
+        elif type(grad) is np.ndarray and not _is_recorded(cells[key]):
+            with np.errstate(all="ignore"):  # a sum that overflows is a value, no error
+                np.add(grad, cells[key], out=grad)
+        else:
+            leaf.grad, leaf.face = grad + cells[key], None
 
 
 class Racy(Locked):

@@ -13,10 +13,10 @@ import math
 from collections.abc import Sequence
 
 from .. import modes, sync
-from ..graph import Edge, Node, describe
-from ..hooks import HookList
+from ..graph import Edge, Leaf, Node, describe
 from ..values import Value, fit
 from .accumulate import Policy
+from .hooked import call_post_hooks, call_pre_hooks, call_tensor_hooks, pull_hooked
 from .plan import Plan, Route
 from .pool import WorkerPool
 from .task import GraphTask
@@ -41,8 +41,8 @@ def run(
     task = GraphTask(plan, policy, retain=retain, graph=graph)
     if hook is not None:
         hook("task.begin", task)
-    before = modes.state.grad
-    modes.state.grad = graph
+    state = modes.state
+    before, state.grad, outer, state.task = state.grad, graph, state.task, task
     try:
         Participant(task, pool).drive(seeds)
         if task.errors:
@@ -50,8 +50,12 @@ def run(
                 claimed.unclaim()
             _raise_first(task)
         policy.commit()
+        if task.hooked:
+            _after_accumulation(task)
+        for callback in task.callbacks:
+            callback()
     finally:
-        modes.state.grad = before
+        state.grad, state.task = before, outer
         if hook is not None:
             hook("task.end", task)
 
@@ -109,10 +113,12 @@ class Participant:
         try:
             self._ready.push(position)
             with modes.restore(task.modes):
+                modes.state.task = task
                 self._work()
         except BaseException as error:  # the caller waits for `conclude`, whatever happens here
             task.fail(position, error)
         finally:
+            modes.state.task = None
             task.conclude()
 
     def _work(self) -> None:
@@ -136,10 +142,15 @@ class Participant:
                 if hook is not None:
                     hook("node.begin", node)
                 if node.hooks is not None:
-                    g = _call_hooks(node.hooks, g)
-                if position in sinks:
+                    g = call_tensor_hooks(node.hooks.tensor, g)
+                if position in sinks or (node.hooks is not None and node.hooks.retained):
                     task.policy.receive(position, g)
-                grads = node.pull(g, onward, retain) if onward and g is not None else None
+                if not onward or g is None:
+                    grads = None
+                elif node.hooks is None:
+                    grads = node.pull(g, onward, retain)
+                else:
+                    grads = pull_hooked(node, g, onward, retain)
                 g = None  # whoever gets it next may want to be its only holder
                 if hook is not None:
                     hook("node.end", node)  # before what it made can begin elsewhere
@@ -181,12 +192,15 @@ class Participant:
 
     def _arrive(self, position: int, g: Value | None) -> None:
         """A leaf's gradient is complete: a leaf makes nothing of it, so it waits in no queue."""
-        leaf, hook = self._task.plan.nodes[position], sync.hook
+        leaf, hook, policy = self._task.plan.nodes[position], sync.hook, self._task.policy
         if hook is not None:
             hook("node.begin", leaf)
         if leaf.hooks is not None:
-            g = _call_hooks(leaf.hooks, g)
-        self._task.policy.receive(position, g)
+            g = call_tensor_hooks(leaf.hooks.tensor, g)
+            if policy.accumulates and g is not None:
+                g = call_pre_hooks(leaf, g)
+                self._task.hooked.append(position)
+        policy.receive(position, g)
         if hook is not None:
             hook("node.end", leaf)
 
@@ -211,13 +225,15 @@ class Participant:
                 return  # the offer stands: the caller takes it back when it has nothing else
 
 
-def _call_hooks(hooks: HookList, g: Value | None) -> Value | None:
-    """Each hook sees what the one before it returned; None leaves the gradient as it is."""
-    for _, hook in hooks.entries if g is not None else ():
-        replaced = hook(g)
-        if replaced is not None:
-            g = replaced
-    return g
+def _after_accumulation(task: GraphTask) -> None:
+    """The hooks of leaves whose ``.grad`` has been added to, in the order of a sequential run."""
+    for position in sorted(task.hooked):
+        leaf = task.plan.nodes[position]
+        assert leaf.hooks is not None
+        for _, hook in leaf.hooks.accumulated.entries:
+            hook()
+        if leaf.hooks.post.entries and isinstance(leaf, Leaf):
+            call_post_hooks(leaf, [], leaf.grad)
 
 
 def _raise_first(task: GraphTask) -> None:

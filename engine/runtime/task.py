@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import modes, sync
@@ -81,6 +81,9 @@ class GraphTask:
         # one that runs the node; the queue between them orders the two.
         self.cells: list[Value | None] = [None] * len(plan.nodes)
         self.lock = sync.lock()
+        self.hooked: list[int] = []  # leaves with hooks that were reached; append is atomic
+        self.callbacks: list[Callable[[], None]] = []  # run at the end; append is atomic
+        self.notes: dict[object, Any] = {}  # what hooks keep for this backward; guarded by lock
 
     def gather(self, position: int, slot: int, g: Value) -> bool:
         """Add one of several contributions; True for the one call that completed the node."""
