@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from engine.hogwild import TrainResult
@@ -124,16 +125,30 @@ def epoch_table(result: TrainResult, metric: str) -> Table:
 
 
 def staleness_table(result: TrainResult) -> Table:
-    """How many updates of others each step missed, as a histogram."""
-    most = max(result.staleness.values(), default=1)
+    """How many updates of others each step missed, as a histogram with bins that double."""
+    bins: Counter[int] = Counter()
+    for stale, steps in result.staleness.items():
+        bins[max(0, stale - 1).bit_length() + (stale > 0)] += steps
+    most = max(bins.values(), default=1)
     rows = [
         (
-            str(stale),
+            bin_name(index),
             f"{steps:,}",
             f"{100 * steps / result.steps:.2f} %",
             "#" * max(1, round(WIDEST * steps / most)),
         )
-        for stale, steps in sorted(result.staleness.items())
+        for index, steps in sorted(bins.items())
     ]
     title = "Staleness: updates by other threads between a step's read and its write"
     return Table(title, ("staleness", "steps", "share", ""), rows, frozenset({""}))
+
+
+def bin_name(index: int) -> str:
+    """The range of bin ``index``: 0, 1, 2, then twice as many in each.
+
+    >>> [bin_name(index) for index in range(6)]
+    ['0', '1', '2', '3-4', '5-8', '9-16']
+    """
+    high = 2 ** (index - 1) if index else 0
+    low = high // 2 + 1 if index > 1 else high
+    return str(high) if low == high else f"{low}-{high}"
