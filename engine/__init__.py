@@ -26,7 +26,9 @@ from .creation import tensor as tensor
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
 from .modes import enable_grad as enable_grad
+from .modes import inference_mode as inference_mode
 from .modes import is_grad_enabled as is_grad_enabled
+from .modes import is_inference_mode_enabled as is_inference_mode_enabled
 from .modes import no_grad as no_grad
 from .modes import set_grad_enabled as set_grad_enabled
 from .runtime.accumulate import accumulation as accumulation
@@ -47,7 +49,8 @@ __version__ = "0.1.0"
 
 _NAMES = """
 Tensor WorkerPool accumulation arange autograd backward enable_grad errors from_numpy full full_like
-grad hogwild is_grad_enabled manual_seed nn no_grad ones ones_like optim rand rand_like randn
-randn_like set_accumulation set_grad_enabled set_num_workers sync tensor zeros zeros_like
+grad hogwild inference_mode is_grad_enabled is_inference_mode_enabled manual_seed nn no_grad ones
+ones_like optim rand rand_like randn randn_like set_accumulation set_grad_enabled set_num_workers
+sync tensor zeros zeros_like
 """
 __all__ = sorted([*_NAMES.split(), *_FUNCTIONS])

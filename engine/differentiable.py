@@ -8,10 +8,10 @@ from weakref import ref
 
 import numpy as np
 
-from .errors import DTypeError, InPlaceError, NoGraphError, OperandError, ShapeError
+from .errors import DTypeError, InferenceError, InPlaceError, NoGraphError, OperandError, ShapeError
 from .graph import Leaf, Node
 from .hooks import RemovableHandle, hooks_of, retain
-from .recording import Recorded, from_array
+from .recording import INFERENCE, Recorded, from_array
 from .runtime.hooked import present
 from .sync import Lock
 from .values import Shape, Value
@@ -51,6 +51,11 @@ class Differentiable(Recorded):
         Raises ``DTypeError`` for other than floating point, ``InPlaceError`` to stop a non-leaf.
         """
         if requires_grad and self._edge is None:
+            if self._version is INFERENCE:
+                raise InferenceError(
+                    "Setting requires_grad=True on inference tensor outside InferenceMode is not "
+                    "allowed: clone() it first"
+                )
             if self.dtype.kind != "f":
                 raise DTypeError(
                     "only Tensors of floating point dtype can require gradients, got "

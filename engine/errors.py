@@ -63,3 +63,15 @@ class RequiresGradError(EngineError, RuntimeError):
 
 class RuleError(EngineError, RuntimeError):
     """A gradient rule returned something that is no gradient of its input."""
+
+
+class HookError(EngineError, RuntimeError, AssertionError):
+    """A hook was registered where it cannot work."""
+
+
+class AnomalyError(EngineError, RuntimeError):
+    """Anomaly detection found a NaN that a backward made."""
+
+
+class InferenceError(EngineError, RuntimeError):
+    """A tensor made in inference mode was used where a graph needs it."""

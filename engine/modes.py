@@ -26,6 +26,10 @@ class ThreadState(sync.local):
         self.accumulation: str | None = None  # None: the process's default
         self.task: Any = None  # the backward that this thread is at work on
         self.pools: list[Any] = []  # the last one serves; empty: the process's default pool
+        self.anomaly = False  # look for NaN in what a backward computes?
+        self.inference = False  # make tensors that no graph can use?
+        self.saved_hooks: tuple[Any, ...] = ()  # (pack, unpack), the last one counts
+        self.no_saved_hooks: str | None = None  # the message that forbids them
         self.stream: Stream | None = None  # None: the process's random numbers
 
 
@@ -57,6 +61,7 @@ class Snapshot:
     """The modes that a backward carries to the workers that help it. Immutable."""
 
     grad: bool
+    anomaly: bool
     accumulation: str | None
     errors: dict[str, Any]
     call: Any
@@ -64,18 +69,20 @@ class Snapshot:
 
 def snapshot() -> Snapshot:
     """The modes of this thread, as a worker is to see them."""
-    return Snapshot(state.grad, state.accumulation, dict(np.geterr()), np.geterrcall())
+    errors, call = dict(np.geterr()), np.geterrcall()
+    return Snapshot(state.grad, state.anomaly, state.accumulation, errors, call)
 
 
 @contextmanager
 def restore(modes: Snapshot) -> Iterator[None]:
     """Run the ``with`` block under ``modes``. ``np.errstate`` reaches workers only this way."""
-    before, state.accumulation = state.accumulation, modes.accumulation
+    before = state.accumulation, state.anomaly
+    state.accumulation, state.anomaly = modes.accumulation, modes.anomaly
     try:
         with set_grad_enabled(modes.grad), np.errstate(call=modes.call, **modes.errors):
             yield
     finally:
-        state.accumulation = before
+        state.accumulation, state.anomaly = before
 
 
 class _GradMode(ContextDecorator):
@@ -144,6 +151,80 @@ class set_grad_enabled(_GradMode):
     def __call__(self, function: Callable[..., Any]) -> Any:
         state.grad = self._before  # decorating a function is not setting the mode
         return super().__call__(function)
+
+
+class inference_mode(ContextDecorator):
+    """Neither record nor make recording possible, for a ``with`` block or a decorated function.
+
+    Tensors computed here cannot be saved for a backward later, nor be written in place outside.
+    Thread-local, as ``no_grad``. As ``torch.inference_mode``.
+
+    >>> import engine
+    >>> w = engine.ones(2, requires_grad=True)
+    >>> with engine.inference_mode():
+    ...     y = w * 2
+    >>> y.is_inference(), y.requires_grad
+    (True, False)
+    """
+
+    def __init__(self, mode: bool = True) -> None:
+        self._mode = mode
+
+    def __enter__(self) -> None:
+        self._before = state.grad, state.inference
+        state.grad, state.inference = not self._mode, self._mode
+
+    def __exit__(self, *_: object) -> None:
+        state.grad, state.inference = self._before
+
+    def _recreate_cm(self) -> inference_mode:
+        return inference_mode(self._mode)
+
+
+class set_detect_anomaly:
+    """Look for NaN in every gradient that this thread's backwards compute: at once, or for a block.
+
+    Thread-local: PyTorch's is process-wide. Each NaN raises ``AnomalyError`` naming the operation
+    and the line of the forward pass. As ``torch.autograd.set_detect_anomaly``.
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self._before = state.anomaly
+        state.anomaly = bool(mode)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        state.anomaly = self._before
+
+
+class detect_anomaly:
+    """``set_detect_anomaly(True)`` for a ``with`` block. Thread-local.
+
+    >>> import engine
+    >>> x = engine.tensor(0.0, requires_grad=True)
+    >>> with engine.autograd.detect_anomaly(), np.errstate(all="ignore"):
+    ...     (x.sqrt() * 0).backward()
+    Traceback (most recent call last):
+    engine.errors.AnomalyError: Function 'SqrtBackward0' returned nan values in its 0th output. ...
+    """
+
+    def __enter__(self) -> None:
+        self._before = state.anomaly
+        state.anomaly = True
+
+    def __exit__(self, *_: object) -> None:
+        state.anomaly = self._before
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether backwards of this thread look for NaN."""
+    return state.anomaly
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread makes inference tensors."""
+    return state.inference
 
 
 def is_grad_enabled() -> bool:

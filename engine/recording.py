@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from . import sync
-from .errors import GraphReleasedError, OperandError, SavedValueChangedError, ShapeError
+from .errors import (
+    GraphReleasedError,
+    InferenceError,
+    OperandError,
+    SavedValueChangedError,
+    ShapeError,
+)
 from .graph import LEAF_SEQ, Edge, Node, VersionCell, caller, describe
 from .modes import state
 from .ops.op import Op, Recipe
@@ -30,6 +36,10 @@ class Recorded:
     _edge: Edge | None  # where its gradient goes: (Leaf, 0), (Node, output), or None
     _version: VersionCell | None  # None: shared for Hogwild, writes are not counted
 
+
+INFERENCE: VersionCell = [
+    None
+]  # the version of tensors that no graph can use: compared by identity
 
 # The class of what is recorded: immutable once `tensor` has been imported.
 _tensor_class: Any = Recorded
@@ -121,6 +131,8 @@ class OpNode(Node):
         for cell, token in checks:
             if cell[0] is not token:
                 self._raise_changed(cell[0], token)
+        if type(values) is Packed:
+            values = tuple(v.value() if isinstance(v, PackedValue) else v for v in values)
         return values
 
     def _raise_changed(self, write: tuple[int, Any], token: tuple[int, Any] | None) -> None:
@@ -178,6 +190,10 @@ def record(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             if node.recipe.saved:
                 environment = [*arrays, *_values(op, keywords), ans, *residuals]
                 node.saved.append(_save(node.recipe, args, environment, out))
+                if state.saved_hooks:
+                    _pack(node)
+    elif state.inference:
+        out._version = INFERENCE
     return out
 
 
@@ -220,11 +236,49 @@ def _save(recipe: Recipe, args: Sequence[Any], environment: list[Any], out: Reco
         value = args[index]
         if type(value) is _tensor_class:
             cell = value._version
+            if cell is INFERENCE:
+                raise InferenceError(
+                    "Inference tensors cannot be saved for backward: use clone() outside of "
+                    "inference_mode() to get a normal tensor"
+                )
             if cell is not None:
                 checks.append((cell, cell[0]))
     if recipe.saves_ans and out._version is not None:
         checks.append((out._version, out._version[0]))
     return recipe.pick(environment), checks
+
+
+class Packed(tuple[Any, ...]):
+    """Saved values, some of them as a saved-tensor hook packed them. Immutable."""
+
+    __slots__ = ()
+
+
+class PackedValue:
+    """One of them, with what unpacks it. Immutable."""
+
+    __slots__ = ("packed", "unpack")
+
+    def __init__(self, hooks: tuple[Any, Any], array: np.ndarray) -> None:
+        pack, self.unpack = hooks
+        self.packed = pack(from_array(array))
+
+    def value(self) -> np.ndarray:
+        """The array again."""
+        tensor = self.unpack(self.packed)
+        if not isinstance(tensor, Recorded):
+            raise OperandError(
+                f"unpack of saved_tensors_hooks must return a Tensor, got {type(tensor).__name__}"
+            )
+        return tensor._data
+
+
+def _pack(node: OpNode) -> None:
+    """Let the innermost saved-tensor hooks of this thread pack what the node saved."""
+    values, _ = node.saved.pop()
+    hooks = state.saved_hooks[-1]
+    packed = Packed(PackedValue(hooks, v) if isinstance(v, np.ndarray) else v for v in values)
+    node.saved.append((packed, ()))
 
 
 def _refused(op: Op, arrays: Sequence[Any], error: Exception) -> Exception:

@@ -10,6 +10,7 @@ import numpy as np
 from . import printing, recording
 from .differentiable import Differentiable
 from .errors import (
+    InferenceError,
     InPlaceError,
     NonScalarError,
     NotSupportedError,
@@ -145,7 +146,16 @@ class Tensor(Differentiable):
         self._wrote(caller(3))
         return self
 
+    def is_inference(self) -> bool:
+        """Whether it was made in inference mode."""
+        return self._version is recording.INFERENCE
+
     def _check_writable(self, name: str) -> None:
+        if self.is_inference() and not state.inference:
+            raise InferenceError(
+                f"{name}_: Inplace update to inference tensor outside InferenceMode is not "
+                "allowed: clone() it first"
+            )
         if self._edge is None or not state.grad:
             return
         if self.is_leaf:
@@ -161,7 +171,7 @@ class Tensor(Differentiable):
     def _wrote(self, where: Origin) -> None:
         """Note a write to the elements, so that a backward that saved them raises."""
         cell = self._version
-        if cell is not None:
+        if cell is not None and cell is not recording.INFERENCE:
             cell[0] = (cell[0][0] + 1 if cell[0] else 1, where)
 
     def add_(self, other: Any, *, alpha: Scalar = 1) -> Tensor:

@@ -21,6 +21,13 @@ from ..errors import (
     UnusedInputError,
 )
 from ..graph import Edge, Leaf, Node
+from ..modes import detect_anomaly as detect_anomaly
+from ..modes import enable_grad as enable_grad
+from ..modes import inference_mode as inference_mode
+from ..modes import is_anomaly_enabled as is_anomaly_enabled
+from ..modes import no_grad as no_grad
+from ..modes import set_detect_anomaly as set_detect_anomaly
+from ..modes import set_grad_enabled as set_grad_enabled
 from ..ops import OPS
 from ..runtime.accumulate import Capture, chosen_policy
 from ..runtime.execute import run
@@ -142,7 +149,7 @@ class _Call(NamedTuple):
     def once(self, gradients: MaybeTensors, retain: bool) -> tuple[Tensor | None, ...]:
         """One backward pass."""
         edges, seeds = starts(self.outputs, gradients, self.graph)
-        wanted = [_edge(t) for t in self.sources]
+        wanted = [edge_of(t) for t in self.sources]
         plan = Plan.of(edges, [node for node, _ in wanted])
         policy = Capture(plan.nodes)
         run(plan, seeds, policy, current_pool(), retain=retain, graph=self.graph)
@@ -212,7 +219,8 @@ def _inputs(inputs: Any) -> tuple[Any, ...]:
     return sources
 
 
-def _edge(tensor: Any) -> Edge:
+def edge_of(tensor: Any) -> Edge:
+    """Where the gradient of a tensor, or of what stands for it, flows."""
     if isinstance(tensor, GradientEdge):
         return tensor.node, tensor.output_nr
     if not isinstance(tensor, Tensor):
@@ -226,7 +234,7 @@ def _edge(tensor: Any) -> Edge:
 
 
 def _accumulating(tensor: Any) -> Node:
-    node, _ = _edge(tensor)
+    node, _ = edge_of(tensor)
     if not isinstance(node, Leaf):
         if not isinstance(tensor, Tensor):
             raise OperandError("backward: inputs= takes tensors, or the edges of leaves")
@@ -238,7 +246,7 @@ def starts(
     roots: Sequence[Any], gradients: MaybeTensors, graph: bool
 ) -> tuple[list[Edge], list[Value]]:
     """Where a backward starts: the edges of its roots, and the gradients that flow into them."""
-    edges = [_edge(root) for root in roots]
+    edges = [edge_of(root) for root in roots]
     given = _tuple(gradients) if gradients is not None else (None,) * len(roots)
     if len(given) != len(roots):
         raise ArgumentError(f"got {len(roots)} tensors and {len(given)} gradients")
@@ -299,3 +307,5 @@ def _backward(
 
 _backward.__name__, _backward.__qualname__ = "backward", "Tensor.backward"
 Tensor.backward = _backward
+
+from . import graph as graph  # noqa: E402  # needs what stands above

@@ -16,7 +16,13 @@ from .. import modes, sync
 from ..graph import Edge, Leaf, Node, describe
 from ..values import Value, fit
 from .accumulate import Policy
-from .hooked import call_post_hooks, call_pre_hooks, call_tensor_hooks, pull_hooked
+from .hooked import (
+    call_post_hooks,
+    call_pre_hooks,
+    call_tensor_hooks,
+    check_nan,
+    pull_hooked,
+)
 from .plan import Plan, Route
 from .pool import WorkerPool
 from .task import GraphTask
@@ -126,7 +132,7 @@ class Participant:
         task, ready, heavy, given = self._task, self._ready, self._heavy, self._given
         plan, cells, waiting, retain = task.plan, task.cells, ready.positions, task.retain
         nodes, routes, sinks = plan.nodes, plan.routes, plan.sinks
-        hook, position = sync.hook, -1
+        hook, position, anomaly = sync.hook, -1, modes.state.anomaly
         try:
             while waiting and not task.failed:
                 position = ready.pop()
@@ -151,6 +157,8 @@ class Participant:
                     grads = node.pull(g, onward, retain)
                 else:
                     grads = pull_hooked(node, g, onward, retain)
+                if anomaly and grads is not None:
+                    check_nan(node, grads)
                 g = None  # whoever gets it next may want to be its only holder
                 if hook is not None:
                     hook("node.end", node)  # before what it made can begin elsewhere

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import RuleError
-from ..graph import Node
+from ..errors import AnomalyError, RuleError
+from ..graph import Node, describe
 from ..hooks import HookList
 from ..values import Value, fit
 
@@ -76,6 +76,16 @@ def call_post_hooks(node: Node, grads: list[Value], g: Value) -> list[Value]:
     for _, hook in node.hooks.post.entries:
         grads = _replaced(node, "hook", hook(_shown(grads), outputs), grads)
     return grads
+
+
+def check_nan(node: Node, grads: Sequence[Value]) -> None:
+    """Anomaly detection: raise where ``node`` made a NaN."""
+    for index, value in enumerate(grads):
+        if value is not None and bool((value != value).any()):
+            raise AnomalyError(
+                f"Function {node.name()!r} returned nan values in its {index}th output. It was "
+                f"recorded at {describe(node.origin)}"
+            )
 
 
 def _shown(values: Sequence[Value]) -> tuple[Shown, ...]:
