@@ -53,6 +53,7 @@ SOURCE = """
     def stand_still(_, report):
         while True:
             report("the same again")
+            threading.Event().wait(0.1)  # no GIL: only the stacks of idle threads are sure to come
 
     def exit_suddenly(code, report):
         os._exit(code)
