@@ -11,7 +11,7 @@ import numpy as np
 from .errors import DTypeError, InferenceError, InPlaceError, NoGraphError, OperandError, ShapeError
 from .graph import Leaf, Node
 from .hooks import RemovableHandle, hooks_of, retain
-from .recording import INFERENCE, Recorded, from_array
+from .recording import INFERENCE, Recorded, from_array, refresh
 from .runtime.hooked import present
 from .sync import Lock
 from .values import Shape, Value
@@ -39,7 +39,7 @@ class Differentiable(Recorded):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients flow into or through it. May be set on leaves."""
-        return self._edge is not None
+        return refresh(self) is not None
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -73,18 +73,21 @@ class Differentiable(Recorded):
     @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user rather than computed from what requires a gradient."""
-        return self._edge is None or type(self._edge[0]) is Leaf
+        edge = refresh(self)
+        return edge is None or type(edge[0]) is Leaf
 
     @property
     def grad_fn(self) -> Node | None:
         """The node that its gradient flows into; None for leaves."""
-        return None if self.is_leaf or self._edge is None else self._edge[0]
+        edge = refresh(self)
+        return None if edge is None or type(edge[0]) is Leaf else edge[0]
 
     def _holder(self) -> Leaf | None:
         """What holds ``.grad``: its leaf, or for an inner tensor what ``retain_grad`` made."""
-        if self._edge is None:
+        edge = refresh(self)
+        if edge is None:
             return None
-        node, port = self._edge
+        node, port = edge
         if type(node) is Leaf:
             return node
         return None if node.hooks is None else node.hooks.retained.get(port)
@@ -168,9 +171,10 @@ class Differentiable(Recorded):
 
     def retain_grad(self) -> None:
         """Keep the gradient of this inner tensor in ``.grad`` too; on a leaf that is so anyway."""
-        if self._edge is None:
+        edge = refresh(self)
+        if edge is None:
             raise NoGraphError("can't retain_grad on Tensor that has requires_grad=False")
-        node, port = self._edge
+        node, port = edge
         if type(node) is not Leaf:
             retain(node, port, lambda: Leaf(self.shape, self.dtype))
 
@@ -180,9 +184,10 @@ class Differentiable(Recorded):
         Hooks run in the order of their registration, under no lock, in the thread that computed the
         gradient: externally synchronised by whoever writes the hook.
         """
-        if self._edge is None:
+        edge = refresh(self)
+        if edge is None:
             raise NoGraphError("cannot register a hook on a tensor that doesn't require gradient")
-        node, port = self._edge
+        node, port = edge
         if node.outputs == 1:
             return hooks_of(node).tensor.register(lambda g: _call_hook(hook, g))
         return hooks_of(node).tensor.register(lambda grads: _call_on_port(hook, grads, port))

@@ -7,7 +7,7 @@ Tensor what ``Recorded`` says; the class with all its methods is built on top, i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from .errors import (
     ShapeError,
 )
 from .graph import LEAF_SEQ, Edge, Node, VersionCell, caller, describe
-from .modes import state
+from .modes import enable_grad, state
 from .ops.op import Op, Recipe
 from .values import Shape, Value
 
@@ -30,11 +30,25 @@ _new = object.__new__
 class Recorded:
     """What recording has to know of a Tensor: its elements, and its place in the graph."""
 
-    __slots__ = ("__weakref__", "_data", "_edge", "_version")
+    __slots__ = ("__weakref__", "_data", "_edge", "_version", "_view")
 
     _data: np.ndarray
     _edge: Edge | None  # where its gradient goes: (Leaf, 0), (Node, output), or None
     _version: VersionCell | None  # None: shared for Hogwild, writes are not counted
+    _view: View | None  # what it is a view of
+
+
+class View(NamedTuple):
+    """That a tensor shares memory with ``root``, through a chain of view operations. Immutable.
+
+    ``edge``: that of the root when the view was last brought up to date. ``recorded``: whether it
+    was made in grad mode.
+    """
+
+    root: Recorded
+    chain: tuple[tuple[Op, dict[str, Any]], ...]
+    edge: Edge | None
+    recorded: bool
 
 
 INFERENCE: VersionCell = [
@@ -166,14 +180,20 @@ class OpNode(Node):
         return super().cost(g)
 
 
-def record(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """Run an operation on Tensors and whatever else its forward takes, and record it."""
+def record(
+    op: Op, args: tuple[Any, ...], keywords: dict[str, Any], ans: np.ndarray | None = None
+) -> Any:
+    """Run an operation on Tensors and whatever else its forward takes, and record it.
+
+    ``ans``: the answer, where a write in place has made it already.
+    """
     tensor = _tensor_class
     arrays = [a._data if type(a) is tensor else a for a in args]
-    try:
-        ans = op.forward(*arrays, **keywords)
-    except (ValueError, TypeError, IndexError) as error:
-        raise _refused(op, arrays, error) from error
+    if ans is None:
+        try:
+            ans = op.forward(*arrays, **keywords)
+        except (ValueError, TypeError, IndexError) as error:
+            raise _refused(op, arrays, error) from error
     residuals: Sequence[Any] = ()
     if op.residuals:
         ans, *residuals = ans
@@ -182,8 +202,12 @@ def record(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     out = from_array(ans)
     if op.view and ans.base is not None and type(args[0]) is tensor:
         out._version = args[0]._version
+        out._view = _view_of(args[0], op, keywords)
     if op.rules and state.grad:
-        edges = [a._edge if type(a) is tensor else None for a in args]
+        edges = [
+            (a._edge if a._view is None else refresh(a)) if type(a) is tensor else None
+            for a in args
+        ]
         node = _node(op, edges, ans)
         if node is not None:
             out._edge = node, 0
@@ -195,6 +219,27 @@ def record(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     elif state.inference:
         out._version = INFERENCE
     return out
+
+
+def _view_of(source: Recorded, op: Op, keywords: dict[str, Any]) -> View:
+    step, view = (op, keywords), source._view
+    if view is None:
+        return View(source, (step,), source._edge, state.grad)
+    refresh(source)
+    return View(view.root, (*view.chain, step), view.root._edge, view.recorded and state.grad)
+
+
+def refresh(tensor: Recorded) -> Edge | None:
+    """Where the gradient of ``tensor`` flows; of a view, after all writes to what it views."""
+    view = tensor._view
+    if view is not None and view.edge is not view.root._edge:
+        fresh: Any = view.root
+        with enable_grad():
+            for op, keywords in view.chain:
+                fresh = record(op, (fresh,), keywords)
+        tensor._edge = fresh._edge
+        tensor._view = view._replace(edge=view.root._edge)
+    return tensor._edge
 
 
 def _node(op: Op, edges: list[Edge | None], ans: np.ndarray) -> OpNode | None:
@@ -296,4 +341,5 @@ def from_array(data: np.ndarray, edge: Edge | None = None) -> Any:
     out._data = data
     out._edge = edge
     out._version = [None]
+    out._view = None
     return out

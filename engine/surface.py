@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .modes import state
 from .ops import OPS, Op
 from .tensor import Tensor, record
 
@@ -34,7 +33,6 @@ _BINARY = {
 }
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 _UNARY = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}
-_IN_PLACE = ("add", "sub", "mul", "truediv")
 _ALIASES = {
     "transpose": "swapaxes",
     "max": "amax",
@@ -51,7 +49,7 @@ _ALIASES = {
     "view": "reshape",
     "to": "astype",
 }
-_INTERNAL = ("getitem", "put")
+_INTERNAL = ("getitem", "put", "index_clear", "setitem", "view_clear", "view_write")
 
 
 def function(op: Op) -> Callable[..., Tensor]:
@@ -89,18 +87,6 @@ def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
     return lambda self, other: record(op, (other, self), {})
 
 
-def _in_place(op: Op, write: Callable[[Tensor, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:
-    """``x += y``: written in place, but for what has a history to lose: that gets a new tensor."""
-
-    def call(self: Tensor, other: Any) -> Tensor:
-        gives_history = isinstance(other, Tensor) and other.requires_grad
-        if state.grad and (gives_history or not self.is_leaf):
-            return record(op, (self, other), {})
-        return write(self, other)
-
-    return call
-
-
 def _install() -> None:
     for name, call in FUNCTIONS.items():
         method = OPS[_ALIASES.get(name, name)].inputs[0] in ("a", "x")
@@ -113,9 +99,6 @@ def _install() -> None:
         setattr(Tensor, f"__{name}__", _binary(OPS[name]))
     for dunder, name in _UNARY.items():
         setattr(Tensor, f"__{dunder}__", _unary(OPS[name]))
-    for dunder in _IN_PLACE:
-        name = _BINARY[dunder]
-        setattr(Tensor, f"__i{dunder}__", _in_place(OPS[name], getattr(Tensor, f"{name}_")))
 
 
 _install()

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from . import printing, recording
-from .differentiable import Differentiable
 from .errors import (
-    InferenceError,
-    InPlaceError,
     NonScalarError,
     NotSupportedError,
     OperandError,
     RequiresGradError,
-    ShapeError,
 )
-from .graph import Origin, caller
-from .modes import state
+from .inplace import Writable, plain
 from .ops.op import BY_FUNCTION, OPS, Op
 from .recording import register
 from .values import Shape
@@ -39,7 +34,7 @@ _REDUCTIONS: dict[Any, Op] = {
 
 
 @final
-class Tensor(Differentiable):
+class Tensor(Writable):
     """An n-dimensional array that remembers how it was computed.
 
     Made with ``engine.tensor`` and its relatives. Shape, dtype and the graph behind it are
@@ -92,6 +87,25 @@ class Tensor(Differentiable):
         out._version = self._version
         return out
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """A leaf with its own memory, and a copy of ``.grad``; inner tensors raise."""
+        if not self.is_leaf:
+            raise RequiresGradError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment: detach() it first"
+            )
+        out = from_array(self._data.copy()).requires_grad_(self.requires_grad)
+        memo[id(self)] = out
+        if self.requires_grad and self.grad is not None:
+            out.grad = self.grad.clone()
+        return out
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as elements and flag, without history or ``.grad``; inner tensors raise."""
+        if not self.is_leaf:
+            raise RequiresGradError("cannot pickle a tensor with history: detach() it first")
+        return _rebuild, (self._data, self.requires_grad)
+
     @property
     def data(self) -> Tensor:
         """The same memory without history, and without version checks: writes go unnoticed."""
@@ -134,77 +148,6 @@ class Tensor(Differentiable):
         """Its shape; the size of one axis."""
         return self._data.shape if dim is None else self._data.shape[dim]
 
-    # -- in place ------------------------------------------------------------------------------
-
-    def _write(self, ufunc: np.ufunc, other: Any) -> Tensor:
-        self._check_writable(ufunc.__name__)
-        value = other._data if isinstance(other, Tensor) else other
-        try:
-            ufunc(self._data, value, out=self._data)
-        except (TypeError, ValueError) as error:
-            raise _refused_write(ufunc.__name__, self, value, error) from error
-        self._wrote(caller(3))
-        return self
-
-    def is_inference(self) -> bool:
-        """Whether it was made in inference mode."""
-        return self._version is recording.INFERENCE
-
-    def _check_writable(self, name: str) -> None:
-        if self.is_inference() and not state.inference:
-            raise InferenceError(
-                f"{name}_: Inplace update to inference tensor outside InferenceMode is not "
-                "allowed: clone() it first"
-            )
-        if self._edge is None or not state.grad:
-            return
-        if self.is_leaf:
-            raise InPlaceError(
-                "a leaf Variable that requires grad is being used in an in-place operation: "
-                f"{name}_. Write under engine.no_grad(), or out of place."
-            )
-        raise NotSupportedError(
-            f"{name}_ on a tensor with history is not supported in grad mode: write out of place, "
-            "or under engine.no_grad()"
-        )
-
-    def _wrote(self, where: Origin) -> None:
-        """Note a write to the elements, so that a backward that saved them raises."""
-        cell = self._version
-        if cell is not None and cell is not recording.INFERENCE:
-            cell[0] = (cell[0][0] + 1 if cell[0] else 1, where)
-
-    def add_(self, other: Any, *, alpha: Scalar = 1) -> Tensor:
-        """``self += alpha * other``, in place: externally synchronised."""
-        return self._write(np.add, other if alpha == 1 else other * alpha)
-
-    def sub_(self, other: Any, *, alpha: Scalar = 1) -> Tensor:
-        """``self -= alpha * other``, in place: externally synchronised."""
-        return self._write(np.subtract, other if alpha == 1 else other * alpha)
-
-    def mul_(self, other: Any) -> Tensor:
-        """``self *= other``, in place: externally synchronised."""
-        return self._write(np.multiply, other)
-
-    def div_(self, other: Any) -> Tensor:
-        """``self /= other``, in place: externally synchronised."""
-        return self._write(np.divide, other)
-
-    def copy_(self, source: Any) -> Tensor:
-        """Copy the elements of ``source`` here, broadcast and cast: externally synchronised."""
-        self._check_writable("copy")
-        value = source._data if isinstance(source, Tensor) else source
-        try:
-            self._data[...] = value
-        except (TypeError, ValueError) as error:
-            raise _refused_write("copy", self, value, error) from error
-        self._wrote(caller(2))
-        return self
-
-    def zero_(self) -> Tensor:
-        """Fill with zeros, in place: externally synchronised."""
-        return self.copy_(0)
-
     # -- protocols -----------------------------------------------------------------------------
 
     def __record__(self, op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
@@ -237,12 +180,7 @@ class Tensor(Differentiable):
         return record(op, *op.bind(args, keywords))
 
     def __getitem__(self, index: Any) -> Tensor:
-        return record(OPS["getitem"], (self,), {"index": _plain(index)})
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        self._check_writable("__setitem__")
-        self._data[_plain(index)] = _plain(value)
-        self._wrote(caller(2))
+        return record(OPS["getitem"], (self,), {"index": plain(index)})
 
     def __len__(self) -> int:
         if not self.ndim:
@@ -290,19 +228,8 @@ class Tensor(Differentiable):
         return record(OPS["astype"], (self,), {"dtype": np.dtype(dtype)})
 
 
-def _plain(index: Any) -> Any:
-    """An index or value with ndarrays for Tensors: what selects is a constant."""
-    if isinstance(index, Tensor):
-        return index._data
-    if isinstance(index, tuple):
-        return tuple(_plain(part) for part in index)
-    return index
-
-
-def _refused_write(name: str, target: Tensor, value: Any, error: Exception) -> Exception:
-    kind = OperandError if isinstance(error, TypeError) else ShapeError
-    met = f"{value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else repr(value)
-    return kind(f"{name}_({target.dtype}{list(target.shape)}, {met}): {error}")
+def _rebuild(data: np.ndarray, requires_grad: bool) -> Tensor:
+    return from_array(data).requires_grad_(requires_grad)
 
 
 register(Tensor)

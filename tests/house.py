@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "sync", "modes", "values"),
     ("hooks", "graph"),
     ("runtime", "ops", "printing"),
-    ("recording", "differentiable", "tensor"),
+    ("recording", "differentiable", "inplace", "tensor"),
     ("surface", "creation", "autograd", "function", "func", "capture", "check"),
     ("nn", "optim", "hogwild"),
     ("__init__",),

@@ -29,6 +29,7 @@ from ..modes import no_grad as no_grad
 from ..modes import set_detect_anomaly as set_detect_anomaly
 from ..modes import set_grad_enabled as set_grad_enabled
 from ..ops import OPS
+from ..recording import refresh
 from ..runtime.accumulate import Capture, chosen_policy
 from ..runtime.execute import run
 from ..runtime.plan import Plan
@@ -225,12 +226,13 @@ def edge_of(tensor: Any) -> Edge:
         return tensor.node, tensor.output_nr
     if not isinstance(tensor, Tensor):
         raise OperandError(f"expected a Tensor, got {type(tensor).__name__}")
-    if tensor._edge is None:
+    edge = refresh(tensor)
+    if edge is None:
         raise NoGraphError(
             f"the tensor ({tensor._kind()}) does not require grad and does not "
             "have a grad_fn: set requires_grad=True before it is used, and leave no_grad()"
         )
-    return tensor._edge
+    return edge
 
 
 def _accumulating(tensor: Any) -> Node:

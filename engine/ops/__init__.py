@@ -3,7 +3,7 @@
 Importing a family fills the table. An operation is one row there; see ``op``.
 """
 
-from . import elementwise, indexing, linalg, loss, reduce, shape
+from . import elementwise, indexing, linalg, loss, reduce, shape, writing
 from .op import BY_FUNCTION, OPS, Op, op
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "op",
     "reduce",
     "shape",
+    "writing",
 ]

@@ -1,0 +1,124 @@
+"""What a node keeps for its backward: released after use, and checked for writes in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import sync
+from ..errors import GraphReleasedError, SavedValueChangedError
+from ..graph import LEAF_SEQ, Edge, Node, VersionCell, describe
+from ..modes import state
+from ..tensor import Tensor, from_array
+
+
+def newer_than(edges: Sequence[Edge | None]) -> int:
+    """The next sequence number of this thread, larger than those of all that ``edges`` lead to."""
+    seq = state.clock
+    for edge in edges:
+        if edge is not None and seq < edge[0].seq != LEAF_SEQ:
+            seq = edge[0].seq
+    state.clock = seq + 1
+    return seq + 1
+
+
+def tensor_at(data: np.ndarray, edge: Edge | None, cell: VersionCell | None) -> Tensor:
+    """A tensor over ``data`` with its place in the graph and in the count of writes."""
+    out = from_array(data)
+    out._edge, out._version = edge, cell
+    return out
+
+
+_claims = sync.lock()  # guards Releasing.claimed of every node: held for two assignments
+
+
+class Releasing(Node):
+    """A node that keeps something for its backward, until one that does not retain has used it.
+
+    ``saved`` holds one entry, or nothing once it has been used: popping is atomic. ``claimed``: a
+    backward that will use it up has begun. ``consumes``: whether there is anything to release.
+    """
+
+    __slots__ = ("claimed", "consumes", "saved")
+
+    saved: list[Any]  # atomic
+    claimed: bool  # guarded by _claims
+    consumes: bool  # immutable
+
+    def take(self, retain: bool) -> Any:
+        """What was saved, for good unless ``retain``. Raises ``GraphReleasedError``."""
+        try:
+            return self.saved[0] if retain or not self.consumes else self.saved.pop()
+        except IndexError:
+            raise self._released() from None
+
+    def give_back(self, saved: Any, retain: bool) -> None:
+        """Undo ``take``: the rule raised, and may be tried again."""
+        if self.consumes and not retain:
+            self.saved.append(saved)
+
+    def claim(self) -> bool:
+        if not self.consumes:
+            return False
+        with _claims:
+            taken, self.claimed = self.claimed, True
+        if taken:
+            raise self._released()
+        return True
+
+    def unclaim(self) -> None:
+        with _claims:
+            self.claimed = not self.saved
+
+    def _released(self) -> GraphReleasedError:
+        return GraphReleasedError(
+            f"Trying to backward through the graph a second time: what {self.name()} saved at "
+            f"{describe(self.origin)} has been released. Pass retain_graph=True to the backward "
+            "that comes first."
+        )
+
+
+class Kept:
+    """A tensor saved for backward, with the version that it had. Immutable.
+
+    ``port``: the output of the node that it is, else -1; an edge to the node would be a circle.
+    """
+
+    __slots__ = ("_data", "_edge", "_port", "_token", "_unpack", "cell")
+
+    def __init__(self, tensor: Tensor, node: Node) -> None:
+        edge = tensor._edge
+        own = edge is not None and edge[0] is node
+        self._edge = None if own else edge
+        self._port = edge[1] if own and edge is not None else -1
+        self.cell = tensor._version
+        self._token = self.cell[0] if self.cell is not None else None
+        self._data: Any = tensor._data
+        self._unpack: Callable[[Any], Tensor] | None = None
+        if state.saved_hooks:
+            pack, self._unpack = state.saved_hooks[-1]
+            self._data = pack(tensor.detach() if own else tensor)
+
+    def unpack(self, node: Node) -> Tensor:
+        """The tensor with its history. Raises ``SavedValueChangedError``."""
+        edge = (node, self._port) if self._port >= 0 else self._edge
+        if self._unpack is not None:
+            return tensor_at(self._unpack(self._data)._data, edge, self.cell)
+        check_version(node, self.cell, self._token)
+        return tensor_at(self._data, edge, self.cell)
+
+
+def check_version(node: Node, cell: VersionCell | None, token: Any) -> None:
+    """Raise ``SavedValueChangedError`` if there was a write since ``cell`` held ``token``."""
+    if cell is None or cell[0] is token:
+        return
+    count, where = cell[0]
+    raise SavedValueChangedError(
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: {node.name()} saved it at {describe(node.origin)} at version "
+        f"{token[0] if token else 0}; it was written at {describe(where)} and is at version "
+        f"{count}. Write out of place, or clone() before the write. Parameters that other "
+        "threads update on purpose are marked with engine.hogwild.share(parameters)."
+    )

@@ -1,0 +1,171 @@
+"""Writing into a tensor in place, with or without history.
+
+In grad mode a write is recorded: the tensor goes on with the history of what was written to it. A
+write through a view changes the history of the tensor viewed, and with it that of its other views,
+which are brought up to date when they are next used.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from .differentiable import Differentiable
+from .errors import InferenceError, InPlaceError, OperandError, ShapeError
+from .graph import Leaf, Origin, caller
+from .modes import state
+from .ops.op import OPS
+from .recording import INFERENCE, Recorded, record, refresh
+
+Scalar = bool | int | float
+
+
+class Writable(Differentiable):
+    """The part of Tensor that writes. Elements are externally synchronised."""
+
+    __slots__ = ()
+
+    def is_inference(self) -> bool:
+        """Whether it was made in inference mode."""
+        return self._version is INFERENCE
+
+    def _wrote(self, where: Origin) -> None:
+        """Note a write to the elements, so that a backward that saved them raises."""
+        cell = self._version
+        if cell is not None and cell is not INFERENCE:
+            cell[0] = (cell[0][0] + 1 if cell[0] else 1, where)
+
+    @property
+    def _version_number(self) -> int:
+        """How many writes were counted."""
+        cell = self._version
+        return cell[0][0] if cell and cell[0] else 0
+
+    def _check_writable(self, name: str) -> None:
+        if self.is_inference() and not state.inference:
+            raise InferenceError(
+                f"{name}: Inplace update to inference tensor outside InferenceMode is not "
+                "allowed: clone() it first"
+            )
+        if not state.grad:
+            return
+        whole = self if self._view is None else self._view.root
+        what = "a leaf Variable" if whole is self else "a view of a leaf Variable"
+        if whole._edge is not None and type(whole._edge[0]) is Leaf:
+            raise InPlaceError(
+                f"{what} that requires grad is being used in an in-place operation: {name}. "
+                "Write under engine.no_grad(), or out of place."
+            )
+
+    def _recorded_write(self, *others: Any) -> bool:
+        """Whether a write of ``others`` has to be recorded."""
+        return state.grad and any(
+            isinstance(t, Recorded) and refresh(t) is not None for t in (self, *others)
+        )
+
+    def _write(self, op: str, ufunc: np.ufunc, other: Any) -> Self:
+        self._check_writable(f"{op}_")
+        where = caller(3)
+        if self._recorded_write(other):
+            out = record(OPS[op], (self, other), {})
+            if out.shape != self.shape:
+                raise ShapeError(
+                    f"{op}_: output with shape {self.shape} doesn't match the broadcast shape "
+                    f"{out.shape}"
+                )
+            out = out.astype(self.dtype) if out.dtype != self.dtype else out
+            np.copyto(self._data, out._data)
+        else:
+            out = None
+            value = other._data if isinstance(other, Recorded) else other
+            try:
+                ufunc(self._data, value, out=self._data)
+            except (TypeError, ValueError) as error:
+                raise self._refused(f"{op}_", value, error) from error
+        self._wrote(where)
+        if out is not None:
+            self._rebase(out)
+        return self
+
+    def _rebase(self, out: Recorded) -> None:
+        """Go on with the history of ``out``; so does what this is a view of."""
+        view = self._view
+        if view is None:
+            self._edge = out._edge
+            return
+        if not view.recorded:
+            raise InPlaceError(
+                "a view was created in no_grad mode and is being modified inplace with grad mode "
+                "enabled: make the view in grad mode, or write under no_grad()"
+            )
+        root = view.root
+        written = record(OPS["view_write"], (root, out), {"chain": view.chain}, root._data)
+        root._edge = written._edge
+        refresh(self)
+
+    def _put(self, name: str, index: Any, value: Any) -> None:
+        self._check_writable(name)
+        where = caller(3)
+        array = value._data if isinstance(value, Recorded) else value
+        recorded = self._recorded_write(value)
+        try:
+            self._data[index] = array
+        except (TypeError, ValueError, IndexError) as error:
+            raise self._refused(name, array, error) from error
+        self._wrote(where)
+        if recorded:
+            self._rebase(record(OPS["setitem"], (self, value), {"index": index}, self._data))
+
+    def _refused(self, name: str, value: Any, error: Exception) -> Exception:
+        kind = OperandError if isinstance(error, TypeError) else ShapeError
+        met = f"{value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else repr(value)
+        return kind(f"{name}({self._kind()}, {met}): {error}")
+
+    def add_(self, other: Any, *, alpha: Scalar = 1) -> Self:
+        """``self += alpha * other``, in place: externally synchronised."""
+        return self._write("add", np.add, other if alpha == 1 else other * alpha)
+
+    def sub_(self, other: Any, *, alpha: Scalar = 1) -> Self:
+        """``self -= alpha * other``, in place: externally synchronised."""
+        return self._write("sub", np.subtract, other if alpha == 1 else other * alpha)
+
+    def mul_(self, other: Any) -> Self:
+        """``self *= other``, in place: externally synchronised."""
+        return self._write("mul", np.multiply, other)
+
+    def div_(self, other: Any) -> Self:
+        """``self /= other``, in place: externally synchronised."""
+        return self._write("div", np.divide, other)
+
+    def copy_(self, source: Any) -> Self:
+        """Copy the elements of ``source`` here, broadcast and cast: externally synchronised."""
+        self._put("copy_", Ellipsis, source)
+        return self
+
+    def fill_(self, value: Any) -> Self:
+        """Fill with one value, in place: externally synchronised."""
+        self._put("fill_", Ellipsis, value)
+        return self
+
+    def zero_(self) -> Self:
+        """Fill with zeros, in place: externally synchronised."""
+        self._put("zero_", Ellipsis, 0)
+        return self
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._put("__setitem__", plain(index), value)
+
+    __iadd__ = add_
+    __isub__ = sub_
+    __imul__ = mul_
+    __itruediv__ = div_
+
+
+def plain(index: Any) -> Any:
+    """An index with ndarrays for Tensors: what selects is a constant."""
+    if isinstance(index, Recorded):
+        return index._data
+    if isinstance(index, tuple):
+        return tuple(plain(part) for part in index)
+    return index
