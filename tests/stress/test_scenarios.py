@@ -29,7 +29,7 @@ def verdict_on(name, mode, size=10_000, threads=2, budget=SHORT):
     return run(BY_NAME[name], Params(mode, threads, size), budget)
 
 
-def caught(name, mode, *keys, size=10_000, within=15.0):
+def caught(name, mode, *keys, size=10_000, within=30.0):
     """Whether the scenario fails with one of the outcomes ``keys``, in any of a few short runs."""
     deadline = monotonic() + within
     while monotonic() < deadline:
