@@ -42,7 +42,11 @@ class DTypeError(EngineError, RuntimeError, TypeError):
     """A dtype cannot do what was asked of it."""
 
 
-class ArgumentError(EngineError, ValueError):
+class IndexRangeError(ShapeError, IndexError):
+    """An index or axis lies outside of the shape."""
+
+
+class ArgumentError(EngineError, ValueError, RuntimeError):
     """An argument has a value outside of what the function takes."""
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from .differentiable import Differentiable
-from .errors import InferenceError, InPlaceError, OperandError, ShapeError
+from .errors import IndexRangeError, InferenceError, InPlaceError, OperandError, ShapeError
 from .graph import Leaf, Origin, caller
 from .modes import state
 from .ops.op import OPS
@@ -118,7 +118,9 @@ class Writable(Differentiable):
             self._rebase(record(OPS["setitem"], (self, value), {"index": index}, self._data))
 
     def _refused(self, name: str, value: Any, error: Exception) -> Exception:
-        kind = OperandError if isinstance(error, TypeError) else ShapeError
+        kind: type[Exception] = OperandError if isinstance(error, TypeError) else ShapeError
+        if isinstance(error, IndexError):
+            kind = IndexRangeError
         met = f"{value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else repr(value)
         return kind(f"{name}({self._kind()}, {met}): {error}")
 
@@ -163,9 +165,11 @@ class Writable(Differentiable):
 
 
 def plain(index: Any) -> Any:
-    """An index with ndarrays for Tensors: what selects is a constant."""
+    """An index with ndarrays for Tensors; a copy, because the backward needs what it was."""
     if isinstance(index, Recorded):
-        return index._data
+        return index._data.copy()
+    if isinstance(index, np.ndarray):
+        return index.copy()
     if isinstance(index, tuple):
         return tuple(plain(part) for part in index)
     return index

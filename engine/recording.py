@@ -14,6 +14,7 @@ import numpy as np
 from . import sync
 from .errors import (
     GraphReleasedError,
+    IndexRangeError,
     InferenceError,
     OperandError,
     SavedValueChangedError,
@@ -66,7 +67,8 @@ def register(cls: type[Recorded]) -> type[Recorded]:
     return cls
 
 
-Saved = tuple[tuple[Any, ...], Sequence[tuple[VersionCell, Any]]]  # (values, versions to check)
+# (values, versions to check: which value, its cell, what stood there)
+Saved = tuple[tuple[Any, ...], Sequence[tuple[int, VersionCell, Any]]]
 
 
 _claims = sync.lock()  # guards OpNode.claimed of every node: held for two assignments a backward
@@ -93,9 +95,9 @@ class OpNode(Node):
         recipe = self.recipe
         values: tuple[Any, ...] = ()
         if recipe.saved:
-            values = self._unpack(retain)
+            values, checks = self._unpack(retain)
             if type(g) is _tensor_class:
-                values = self._recorded(values)
+                values = self._recorded(values, checks)
         grads: list[Value] = []
         for route, entry in zip(wanted, recipe.rules, strict=True):
             if route is None or entry is None:
@@ -136,18 +138,18 @@ class OpNode(Node):
             "that comes first."
         )
 
-    def _unpack(self, retain: bool) -> tuple[Any, ...]:
+    def _unpack(self, retain: bool) -> Saved:
         try:
             keep = retain or not self.recipe.consumes
             values, checks = self.saved[0] if keep else self.saved.pop()
         except IndexError:
             raise self._released() from None
-        for cell, token in checks:
+        for _, cell, token in checks:
             if cell[0] is not token:
                 self._raise_changed(cell[0], token)
         if type(values) is Packed:
             values = tuple(v.value() if isinstance(v, PackedValue) else v for v in values)
-        return values
+        return values, checks
 
     def _raise_changed(self, write: tuple[int, Any], token: tuple[int, Any] | None) -> None:
         raise SavedValueChangedError(
@@ -158,20 +160,25 @@ class OpNode(Node):
             "threads update on purpose are marked with engine.hogwild.share(parameters)."
         )
 
-    def _recorded(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """What was saved, as Tensors with their history: for a backward that is itself recorded."""
-        inputs = len(self.op.inputs)
-        kept = dict(zip(self.recipe.saved, values, strict=True))
-        for index in self.recipe.saved:
-            if index < inputs and self.edges[index] is not None:
-                kept[index] = from_array(kept[index], self.edges[index])
-        for index in self.recipe.saved[0 if not self.op.residuals else inputs :]:
-            name = self.op.environment[index]
-            if name == "ans":
-                kept[index] = from_array(kept[index], (self, 0))
-            elif name in self.op.residuals:
-                kept[index] = self.op.residuals[name](*[kept[i] for i in range(inputs)])
-        return tuple(kept[index] for index in self.recipe.saved)
+    def _recorded(self, values: tuple[Any, ...], checks: Sequence[Any]) -> tuple[Any, ...]:
+        """What was saved, as Tensors with their history: for a backward that is itself recorded.
+
+        They keep the versions of what they stand for, so that later writes are noticed again.
+        """
+        op, saved = self.op, self.recipe.saved
+        inputs = len(op.inputs)
+        cells = {index: cell for index, cell, _ in checks}
+        kept = dict(zip(saved, values, strict=True))
+        for index in saved:
+            answer = op.environment[index] == "ans"
+            if answer or (index < inputs and self.edges[index] is not None):
+                kept[index] = from_array(kept[index], (self, 0) if answer else self.edges[index])
+                kept[index]._version = cells.get(index)
+        for index in saved:
+            name = op.environment[index]
+            if name in op.residuals:
+                kept[index] = op.residuals[name](*[kept[i] for i in range(inputs)])
+        return tuple(kept[index] for index in saved)
 
     def cost(self, g: Value) -> int:
         if self.op.cost is not None:
@@ -188,11 +195,13 @@ def record(
     ``ans``: the answer, where a write in place has made it already.
     """
     tensor = _tensor_class
-    arrays = [a._data if type(a) is tensor else a for a in args]
+    arrays = [
+        a._data if type(a) is tensor else np.asarray(a) if type(a) is list else a for a in args
+    ]
     if ans is None:
         try:
             ans = op.forward(*arrays, **keywords)
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise _refused(op, arrays, error) from error
     residuals: Sequence[Any] = ()
     if op.residuals:
@@ -243,7 +252,7 @@ def refresh(tensor: Recorded) -> Edge | None:
 
 
 def _node(op: Op, edges: list[Edge | None], ans: np.ndarray) -> OpNode | None:
-    """The node of a forward whose inputs are at ``edges``; None if none requires a gradient."""
+    """The node of a forward whose inputs are at ``edges``; None if there is none."""
     mask, seq, bit = 0, state.clock, 1
     for edge in edges:
         if edge is not None:
@@ -252,8 +261,8 @@ def _node(op: Op, edges: list[Edge | None], ans: np.ndarray) -> OpNode | None:
             if seq < edge[0].seq != LEAF_SEQ:
                 seq = edge[0].seq
         bit += bit
-    if not mask:
-        return None
+    if not mask or ans.dtype.kind != "f":
+        return None  # nothing asks for a gradient, or none can flow
     node: OpNode = _new(OpNode)
     node.op = op
     node.recipe = op.recipes.get(mask) or op.recipe(mask)
@@ -287,9 +296,9 @@ def _save(recipe: Recipe, args: Sequence[Any], environment: list[Any], out: Reco
                     "inference_mode() to get a normal tensor"
                 )
             if cell is not None:
-                checks.append((cell, cell[0]))
+                checks.append((index, cell, cell[0]))
     if recipe.saves_ans and out._version is not None:
-        checks.append((out._version, out._version[0]))
+        checks.append((recipe.ans, out._version, out._version[0]))
     return recipe.pick(environment), checks
 
 
@@ -331,7 +340,11 @@ def _refused(op: Op, arrays: Sequence[Any], error: Exception) -> Exception:
         f"{name}: {a.dtype}{list(a.shape)}" if isinstance(a, np.ndarray) else f"{name}: {a!r}"
         for name, a in zip(op.inputs, arrays, strict=False)
     )
-    kind = OperandError if isinstance(error, TypeError) else ShapeError
+    kind: type[Exception] = ShapeError
+    if isinstance(error, TypeError | AttributeError):
+        kind = OperandError
+    elif isinstance(error, IndexError):
+        kind = IndexRangeError
     return kind(f"{op.name}({met}): {error}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
@@ -87,8 +87,9 @@ def backward(
     """
     policy = chosen_policy(accumulation)
     roots = _tuple(tensors)
+    sources = None if inputs is None else _inputs(inputs)
     edges, seeds = starts(roots, grad_tensors, create_graph)
-    targets = None if inputs is None else [_accumulating(t) for t in _inputs(inputs)]
+    targets = None if sources is None else [_accumulating(t) for t in sources]
     plan = Plan.of(edges, targets)
     retain = create_graph if retain_graph is None else retain_graph
     run(plan, seeds, policy(plan.nodes), current_pool(), retain=retain, graph=create_graph)
@@ -207,8 +208,8 @@ def _kind(source: Any) -> str:
 
 
 def _tuple(tensors: Any) -> tuple[Any, ...]:
-    single = isinstance(tensors, Tensor | GradientEdge) or tensors is None
-    return (tensors,) if single else tuple(tensors)
+    single = isinstance(tensors, Tensor | GradientEdge) or not isinstance(tensors, Iterable)
+    return (tensors,) if single or isinstance(tensors, np.ndarray) else tuple(tensors)
 
 
 def _inputs(inputs: Any) -> tuple[Any, ...]:
@@ -284,7 +285,7 @@ def _seed(shape: Shape, dtype: np.dtype[Any], gradient: Any, graph: bool) -> Val
         raise ShapeError(
             f"Mismatch in shape: the gradient has shape {gradient.shape}, the output {shape}"
         )
-    if gradient.dtype.kind != dtype.kind:
+    if "c" in (gradient.dtype.kind, dtype.kind) and gradient.dtype.kind != dtype.kind:
         raise DTypeError(f"the gradient has dtype {gradient.dtype}, the output {dtype}")
     if gradient.dtype != dtype:
         gradient = gradient.astype(dtype)

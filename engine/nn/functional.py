@@ -33,6 +33,16 @@ def relu(input: Any) -> Tensor:
     return record(_RELU, (input,), {})
 
 
+def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
+    """``input`` where it is positive, else ``negative_slope * input``."""
+    return record(OPS["leaky_relu"], (input,), {"negative_slope": negative_slope})
+
+
+def softplus(input: Any) -> Tensor:
+    """``log(1 + exp(input))``, without overflow."""
+    return record(OPS["softplus"], (input,), {})
+
+
 def tanh(input: Any) -> Tensor:
     """The hyperbolic tangent."""
     return record(_TANH, (input,), {})
@@ -76,3 +86,14 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
     tensor(2.)
     """
     return record(_MSE, (input, target), {"reduction": reduction})
+
+
+def binary_cross_entropy_with_logits(input: Any, target: Any, reduction: str = "mean") -> Tensor:
+    """-log of the probability that ``sigmoid(input)`` gives to ``target`` in 0..1, fused.
+
+    >>> import engine
+    >>> binary_cross_entropy_with_logits(engine.zeros(2), engine.tensor([0.0, 1.0]))
+    tensor(0.6931)
+    """
+    op = OPS["binary_cross_entropy_with_logits"]
+    return record(op, (input, target), {"reduction": reduction})

@@ -43,7 +43,7 @@ class Recipe:
     of input ``i``.
     """
 
-    __slots__ = ("consumes", "pick", "rules", "saved", "saved_inputs", "saves_ans")
+    __slots__ = ("ans", "consumes", "pick", "rules", "saved", "saved_inputs", "saves_ans")
 
     def __init__(self, op: Op, mask: int) -> None:
         # Where something may have to be computed again, all inputs are kept for it.
@@ -62,6 +62,7 @@ class Recipe:
         self.saved = tuple(op.environment.index(name) for name in names)
         self.saved_inputs = tuple(index for index in self.saved if index < len(op.inputs))
         self.saves_ans = "ans" in names
+        self.ans = op.environment.index("ans")
         self.consumes = any(name not in op.keywords for name in names)
         self.pick = _picker(self.saved)
 

@@ -87,7 +87,8 @@ def _merge(leaf: Leaf, cells: Any, key: int) -> None:
     with leaf.lock:
         grad = leaf.grad
         if grad is None:
-            leaf.grad = private(cells, key)
+            recorded = _is_recorded(cells[key])
+            leaf.grad = cells[key].clone() if recorded else private(cells, key)
         elif type(grad) is np.ndarray and not _is_recorded(cells[key]):
             with np.errstate(all="ignore"):  # a sum that overflows is a value, no error
                 np.add(grad, cells[key], out=grad)
