@@ -24,6 +24,7 @@ class ThreadState(sync.local):
         self.grad = True  # are operations recorded?
         self.clock = 0  # Lamport clock: the newest sequence number made or met in this thread
         self.accumulation: str | None = None  # None: the process's default
+        self.depth = 0  # backwards under way in this thread, each nested in the one before
         self.task: Any = None  # the backward that this thread is at work on
         self.pools: list[Any] = []  # the last one serves; empty: the process's default pool
         self.anomaly = False  # look for NaN in what a backward computes?

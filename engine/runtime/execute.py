@@ -28,6 +28,11 @@ from .pool import WorkerPool
 from .task import GraphTask
 
 
+# So many backwards may be nested in one thread, each started by a hook or rule of the one before:
+# some ten Python frames each, of the thousand that there are.
+DEEPEST = 40
+
+
 def run(
     plan: Plan,
     seeds: Sequence[Value],
@@ -49,8 +54,12 @@ def run(
         hook("task.begin", task)
     state = modes.state
     before, state.grad, outer, state.task = state.grad, graph, state.task, task
+    state.depth += 1
     try:
-        Participant(task, pool).drive(seeds)
+        if state.depth <= DEEPEST:
+            Participant(task, pool).drive(seeds)
+        else:
+            _drive_elsewhere(task, pool, seeds)
         if task.errors:
             if claimed is not None:
                 claimed.unclaim()
@@ -62,8 +71,31 @@ def run(
             callback()
     finally:
         state.grad, state.task = before, outer
+        state.depth -= 1
         if hook is not None:
             hook("task.end", task)
+
+
+def _drive_elsewhere(task: GraphTask, pool: WorkerPool, seeds: Sequence[Value]) -> None:
+    """Walk the task in a thread of its own, with a stack of its own, while this one waits.
+
+    Only the walk: what it computed is committed by this thread, which may hold a leaf's lock.
+    """
+    task.share()
+
+    def walk() -> None:
+        assert task.modes is not None
+        with modes.restore(task.modes):
+            modes.state.task = task
+            modes.state.pools.append(pool)
+            Participant(task, pool).drive(seeds)
+
+    thread = sync.start_thread(walk, "engine-nested")
+    while thread.is_alive():
+        try:
+            thread.join()
+        except BaseException as error:  # Ctrl-C: stop the walk, then raise it
+            task.fail(-1, error)
 
 
 def _claim(plan: Plan) -> Node | None:
