@@ -12,6 +12,7 @@ from . import sync as sync
 from .autograd import backward as backward
 from .autograd import grad as grad
 from .creation import arange as arange
+from .creation import from_dlpack as from_dlpack
 from .creation import from_numpy as from_numpy
 from .creation import full as full
 from .creation import full_like as full_like
@@ -48,9 +49,9 @@ globals().update(_FUNCTIONS)  # engine.exp, engine.sum, ...: a row in the table 
 __version__ = "0.1.0"
 
 _NAMES = """
-Tensor WorkerPool accumulation arange autograd backward enable_grad errors from_numpy full full_like
-grad hogwild inference_mode is_grad_enabled is_inference_mode_enabled manual_seed nn no_grad ones
-ones_like optim rand rand_like randn randn_like set_accumulation set_grad_enabled set_num_workers
-sync tensor zeros zeros_like
+Tensor WorkerPool accumulation arange autograd backward enable_grad errors from_dlpack from_numpy
+full full_like grad hogwild inference_mode is_grad_enabled is_inference_mode_enabled manual_seed nn
+no_grad ones ones_like optim rand rand_like randn randn_like set_accumulation set_grad_enabled
+set_num_workers sync tensor zeros zeros_like
 """
 __all__ = sorted([*_NAMES.split(), *_FUNCTIONS])

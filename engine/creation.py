@@ -62,6 +62,17 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return from_array(array)
 
 
+def from_dlpack(source: Any) -> Tensor:
+    """A tensor that shares the memory of any array with ``__dlpack__``, PyTorch's on CPU included.
+
+    >>> shared = np.zeros(2)
+    >>> _ = from_dlpack(shared).add_(1)
+    >>> shared
+    array([1., 1.])
+    """
+    return from_numpy(np.from_dlpack(source))
+
+
 def _shape(sizes: tuple[Any, ...]) -> Shape:
     if len(sizes) == 1 and not isinstance(sizes[0], int | np.integer):
         sizes = tuple(sizes[0])

@@ -79,3 +79,7 @@ class AnomalyError(EngineError, RuntimeError):
 
 class InferenceError(EngineError, RuntimeError):
     """A tensor made in inference mode was used where a graph needs it."""
+
+
+class ExportError(EngineError, RuntimeError, BufferError):
+    """A tensor cannot be handed to another library as it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, final
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from . import printing, recording
 from .errors import (
+    ExportError,
     NonScalarError,
     NotSupportedError,
     OperandError,
@@ -155,6 +157,27 @@ class Tensor(Writable):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The module whose functions work on Tensors, as the array API standard asks for it."""
+        return sys.modules[__name__.rpartition(".")[0]]
+
+    def __dlpack__(self, **keywords: Any) -> Any:
+        """Share the elements with another library; raises ``ExportError`` where a graph hangs on.
+
+        Exported is a copy where sharing could do harm: reversed axes, which some importers do not
+        survive, and read-only memory, which some would write to.
+        """
+        if self.requires_grad:
+            raise ExportError("Can't export tensors that require gradient, use tensor.detach()")
+        data = self._data
+        if not data.flags.writeable or any(stride < 0 for stride in data.strides):
+            data = data.copy()
+        return data.__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Where the elements lie: always the CPU."""
+        return self._data.__dlpack_device__()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **keywords: Any) -> Tensor:
         if keywords.get("out") is not None:
