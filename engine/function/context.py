@@ -51,7 +51,7 @@ class FunctionCtx:
         _only_tensors("save_for_forward", tensors, none=True)
 
     @property
-    def saved_tensors(self) -> tuple[Tensor | None, ...]:
+    def saved_tensors(self) -> tuple[Any, ...]:
         """What ``save_for_backward`` kept, with its history.
 
         Raises ``SavedValueChangedError``, and ``GraphReleasedError`` once it has been released.
