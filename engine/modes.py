@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator, contextmanager
 from dataclasses import dataclass
+from functools import partial, wraps
+from inspect import isgeneratorfunction
 from typing import Any
 
 import numpy as np
@@ -98,11 +100,41 @@ class _GradMode(ContextDecorator):
     def __exit__(self, *_: object) -> None:
         state.grad = self._before
 
+    def __call__(self, function: Callable[..., Any]) -> Any:
+        if isgeneratorfunction(function):
+            return _in_each_step(self._recreate_cm, function)
+        return super().__call__(function)
+
     def _recreate_cm(self) -> _GradMode:
         """A block of its own for each call of a decorated function, which may run in any thread."""
         block = _GradMode()
         block.mode = self.mode
         return block
+
+
+def _in_each_step(block: Callable[[], _GradMode], function: Callable[..., Any]) -> Any:
+    """A generator function whose body runs in the mode, while its caller keeps its own."""
+
+    @wraps(function)
+    def generator(*args: Any, **keywords: Any) -> Iterator[Any]:
+        inner = function(*args, **keywords)
+        step: Callable[[], Any] = partial(next, inner)
+        while True:
+            try:
+                with block():
+                    value = step()
+            except StopIteration as stop:
+                return stop.value
+            try:
+                step = partial(inner.send, (yield value))
+            except GeneratorExit:
+                with block():
+                    inner.close()
+                raise
+            except BaseException as error:
+                step = partial(inner.throw, error)
+
+    return generator
 
 
 class no_grad(_GradMode):

@@ -15,6 +15,7 @@ from .errors import (
     NotSupportedError,
     OperandError,
     RequiresGradError,
+    ShapeError,
 )
 from .inplace import Writable, plain
 from .ops.op import BY_FUNCTION, OPS, Op
@@ -110,8 +111,20 @@ class Tensor(Writable):
 
     @property
     def data(self) -> Tensor:
-        """The same memory without history, and without version checks: writes go unnoticed."""
+        """The same memory without history, and without version checks: writes go unnoticed.
+
+        May be set to a tensor of the same shape and dtype, whose memory then becomes this one's:
+        atomic, but whoever read the old memory goes on with it.
+        """
         return from_array(self._data)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise OperandError(f"data must be a Tensor, got {type(value).__name__}")
+        if (value.shape, value.dtype) != (self.shape, self.dtype):
+            raise ShapeError(f"data of {self._kind()} cannot be set to {value._kind()}")
+        self._data = value._data
 
     def numpy(self) -> np.ndarray:
         """The elements as an ndarray, without a copy.
