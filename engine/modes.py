@@ -7,7 +7,7 @@ A new thread starts with the defaults; a pool worker runs with the modes of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ContextDecorator, contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -116,7 +116,7 @@ def _in_each_step(block: Callable[[], _GradMode], function: Callable[..., Any]) 
     """A generator function whose body runs in the mode, while its caller keeps its own."""
 
     @wraps(function)
-    def generator(*args: Any, **keywords: Any) -> Iterator[Any]:
+    def generator(*args: Any, **keywords: Any) -> Generator[Any, Any, Any]:
         inner = function(*args, **keywords)
         step: Callable[[], Any] = partial(next, inner)
         while True:
