@@ -17,7 +17,8 @@ import numpy as np
 from ..errors import InPlaceError, NotSupportedError, OperandError, RuleError
 from ..graph import Edge, caller
 from ..modes import state
-from ..tensor import Tensor
+from ..recording import View, refresh
+from ..tensor import Tensor, from_array
 from .context import FunctionCtx
 from .node import FunctionNode, once_differentiable
 from .saved import Kept, newer_than, tensor_at
@@ -112,7 +113,7 @@ class Function:
         split = cls.setup_context is not Function.setup_context
         if split or keywords:
             args = _bound(cls.forward, args if split else (None, *args), keywords)[not split :]
-        ctx = FunctionCtx(tuple(isinstance(a, Tensor) and a._edge is not None for a in args))
+        ctx = FunctionCtx(tuple(isinstance(a, Tensor) and a.requires_grad for a in args))
         before, state.grad = state.grad, False
         try:
             if split:
@@ -164,7 +165,7 @@ def _node(
     node.function, node.context = cls, ctx
     node.arguments = len(args)
     node.positions = tuple(i for i, a in enumerate(args) if isinstance(a, Tensor))
-    node.edges = [args[i]._edge for i in node.positions]
+    node.edges = [refresh(args[i]) for i in node.positions]
     node.kinds = tuple((t.shape, t.dtype) if isinstance(t, Tensor) else None for t in outputs)
     node.outputs = len(outputs)
     node.shape, node.dtype = next(filter(None, node.kinds), ((), np.dtype("float32")))
@@ -198,11 +199,8 @@ def _check_dirty(ctx: FunctionCtx, args: Sequence[Any], outputs: Sequence[Any]) 
                 "Some elements marked as dirty during the forward method were not returned as "
                 "output. The inputs that are modified inplace must all be outputs of the Function."
             )
-        elif state.grad and tensor.requires_grad and tensor.is_leaf:
-            raise InPlaceError(
-                "a leaf Variable that requires grad has been used in an in-place operation: "
-                "mark_dirty. Pass a clone(), or apply the Function under engine.no_grad()."
-            )
+        else:
+            tensor._check_writable("mark_dirty")
 
 
 def _place(value: Any, edge: Edge, ctx: FunctionCtx, args: Sequence[Any]) -> Any:
@@ -211,12 +209,23 @@ def _place(value: Any, edge: Edge, ctx: FunctionCtx, args: Sequence[Any]) -> Any
         return value
     constant = value.dtype.kind not in "fc" or any(value is c for c in ctx._constants)
     place = None if constant else edge
-    dirty = any(value is d for d in ctx._dirty)
-    if (value._edge is not None and not dirty) or _is_among(value, args, ctx._dirty):
+    if any(value is d for d in ctx._dirty) and any(value is a for a in args):
+        value._rebase(tensor_at(value._data, place, value._version))
+    elif value._edge is not None or any(value is a for a in args):
         return _alias(value, place)
-    value._edge = place
+    else:
+        value._edge = place
+        if value._view is not None:
+            value._view = _closed(value)
     return value
 
 
 def _alias(tensor: Tensor, edge: Edge | None) -> Tensor:
-    return tensor_at(tensor._data, edge, tensor._version)
+    out = tensor_at(tensor._data, edge, tensor._version)
+    out._view = _closed(tensor)
+    return out
+
+
+def _closed(tensor: Tensor) -> View:
+    """Marks what shares memory in a way only the Function knows: a recorded write to it raises."""
+    return View(from_array(tensor._data), (), None, recorded=False)

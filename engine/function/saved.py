@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import sync
-from ..errors import GraphReleasedError, SavedValueChangedError
+from ..errors import GraphReleasedError, InferenceError, OperandError, SavedValueChangedError
 from ..graph import LEAF_SEQ, Edge, Node, VersionCell, describe
 from ..modes import state
+from ..recording import refresh
 from ..tensor import Tensor, from_array
 
 
@@ -89,23 +90,34 @@ class Kept:
     __slots__ = ("_data", "_edge", "_port", "_token", "_unpack", "cell")
 
     def __init__(self, tensor: Tensor, node: Node) -> None:
-        edge = tensor._edge
+        if tensor.is_inference():
+            raise InferenceError(
+                "Inference tensors cannot be saved for backward: use clone() outside of "
+                "inference_mode() to get a normal tensor"
+            )
+        edge = refresh(tensor)
         own = edge is not None and edge[0] is node
         self._edge = None if own else edge
         self._port = edge[1] if own and edge is not None else -1
         self.cell = tensor._version
         self._token = self.cell[0] if self.cell is not None else None
         self._data: Any = tensor._data
-        self._unpack: Callable[[Any], Tensor] | None = None
+        self._unpack: Callable[[Any], Any] | None = None
         if state.saved_hooks:
             pack, self._unpack = state.saved_hooks[-1]
-            self._data = pack(tensor.detach() if own else tensor)
+            self._data = pack(from_array(tensor._data))
 
     def unpack(self, node: Node) -> Tensor:
         """The tensor with its history. Raises ``SavedValueChangedError``."""
         edge = (node, self._port) if self._port >= 0 else self._edge
         if self._unpack is not None:
-            return tensor_at(self._unpack(self._data)._data, edge, self.cell)
+            tensor = self._unpack(self._data)
+            if not isinstance(tensor, Tensor):
+                raise OperandError(
+                    "unpack of saved_tensors_hooks must return a Tensor, got "
+                    f"{type(tensor).__name__}"
+                )
+            return tensor_at(tensor._data, edge, self.cell)
         check_version(node, self.cell, self._token)
         return tensor_at(self._data, edge, self.cell)
 

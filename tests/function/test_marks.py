@@ -39,6 +39,33 @@ def test_mark_dirty_of_a_leaf_is_refused(lib):
         define(lib, forward).apply(leaf(lib, 1.0))
 
 
+def test_mark_dirty_of_a_view_changes_the_history_of_what_it_views(lib):
+    def forward(ctx, a):
+        ctx.mark_dirty(a)
+        return a.mul_(3)
+
+    triple = define(lib, forward, lambda ctx, g: g * 3)
+    x = leaf(lib, 1.0, 1.0)
+    whole = x * 1
+    part = whole[:1]
+    assert triple.apply(part) is part
+    whole.sum().backward()
+    assert x.grad.tolist() == [3.0, 1.0]
+    with pytest.raises(RuntimeError, match="view of a leaf Variable that requires grad"):
+        triple.apply(x[:1])
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [lambda ctx, x: x, lambda ctx, x: x[:], lambda ctx, x: (x * 2).reshape(1, 2)],
+    ids=["as it is", "view", "view of a temporary"],
+)
+def test_writing_to_an_output_that_is_a_view_is_refused(lib, forward):
+    y = define(lib, forward, lambda ctx, g: g).apply(leaf(lib, 1.0, 2.0) * 1)
+    with pytest.raises(RuntimeError, match="view"):
+        y.mul_(2)
+
+
 def test_mark_dirty_is_counted_as_a_write(lib):
     def forward(ctx, a):
         a.mul_(2)

@@ -42,8 +42,9 @@ def deep(lib, depth):
     assert calls == list(range(depth, -1, -1))
 
 
-def test_backwards_nest_50_deep(lib):
-    deep(lib, 50)
+@pytest.mark.parametrize("depth", [50, 200, 500])
+def test_backwards_nest(lib, depth):
+    deep(lib, depth)
 
 
 def test_a_pool_of_one_is_no_deadlock():
