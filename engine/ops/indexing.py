@@ -24,7 +24,7 @@ def _getitem(x: Value, index: Any) -> Value:
 def _put(g: Value, index: Any, shape: Shape) -> Value:
     """Zeros of ``shape`` with ``g`` added at ``index``; an index that occurs twice gets both."""
     out = np.zeros(shape, g.dtype)
-    if _meets_once(index):
+    if meets_once(index):
         out[index] = g
     elif isinstance(index, np.ndarray) and math.prod(shape[1:]) >= _LONG:
         _add_rows(out, index, g)
@@ -33,7 +33,7 @@ def _put(g: Value, index: Any, shape: Shape) -> Value:
     return out
 
 
-def _meets_once(index: Any) -> bool:
+def meets_once(index: Any) -> bool:
     """Basic indices, and masks, meet each element at most once."""
     if isinstance(index, np.ndarray) and index.dtype == bool:
         return True

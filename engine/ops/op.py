@@ -168,15 +168,10 @@ class Op:
                 f"{self.name} takes ({', '.join(self.inputs + self.keywords)}), got "
                 f"{len(args)} arguments and the keywords {sorted(keywords)}"
             )
-        return tuple(map(_array, inputs)), dict(zip(self.keywords, rest, strict=False), **named)
+        return inputs, dict(zip(self.keywords, rest, strict=False), **named)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
-
-
-def _array(value: Any) -> Any:
-    """Sequences as arrays: a rule may ask for a shape."""
-    return np.asarray(value) if isinstance(value, list | tuple) else value
 
 
 def _keyword_defaults(forward: Forward, inputs: int) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def _swapaxes(x: Value, axis1: int, axis2: int) -> Value:
 
 
 def _squeeze(x: Value, axis: int | Shape | None = None) -> Value:
-    return np.squeeze(x, axis=axis)
+    return np.squeeze(x[...], axis=axis)  # a view, also where nothing is squeezed
 
 
 def _unsqueeze(x: Value, axis: int | Shape) -> Value:

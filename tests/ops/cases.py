@@ -1,6 +1,6 @@
 """One `Case` per op of the table. A file for each family, of the same name as in `engine.ops`."""
 
-from tests.ops import elementwise, indexing, linalg, loss, reduce, shape
+from tests.ops import elementwise, indexing, linalg, loss, reduce, shape, writing
 
 CASES = (
     *elementwise.ARITHMETIC,
@@ -12,4 +12,5 @@ CASES = (
     *indexing.INDEXING,
     *linalg.PRODUCTS,
     *loss.LOSSES,
+    *writing.WRITING,
 )
