@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..creation import from_numpy, tensor
-from ..errors import ArgumentError, DTypeError, OperandError
+from ..errors import ArgumentError, DTypeError, OperandError, ShapeError
 from ..tensor import Tensor
+from .containers import leaves, paired
 
 
 class PositionError(ArgumentError, RuntimeError, TypeError, IndexError):
@@ -78,3 +79,13 @@ def as_tensor(value: Any, where: str) -> Tensor:
             "(x.astype('float32'), 2.0 for 2)"
         )
     return value
+
+
+def like(tree: Any, vectors: Any, what: str) -> list[Tensor]:
+    """``vectors`` as Tensors, one for each tensor in ``tree``, in its structure and shapes."""
+    refs = leaves(tree)
+    found = [as_tensor(leaf, what) for leaf in paired(tree, vectors, what)]
+    for ref, vector in zip(refs, found, strict=True):
+        if vector.shape != getattr(ref, "shape", ()):
+            raise ShapeError(f"{what}: got {kind(vector)} for {kind(ref)}; shapes must be equal")
+    return found

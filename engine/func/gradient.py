@@ -222,7 +222,8 @@ class _Request:
         )
         if self.scalar:
             check_scalar(traced, self.name, self.fn, _WAYS_OUT)
-        pulled = iter(traced.pull(ones_for(traced.outputs), retain=False))
+        # Weights may come with a history of the caller's own, which is not ours to release.
+        pulled = iter(traced.pull(ones_for(traced.outputs), retain=bool(weights)))
         inputs = refilled([args[position] for position in positions], pulled)
         return traced, self._arranged(positions, inputs, refilled([self.weights], pulled)[0])
 
