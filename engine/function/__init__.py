@@ -17,11 +17,11 @@ import numpy as np
 from ..errors import InPlaceError, NotSupportedError, OperandError, RuleError
 from ..graph import Edge, caller
 from ..modes import state
-from ..recording import View, refresh
-from ..tensor import Tensor, from_array
+from ..recording import refresh
+from ..tensor import Tensor
 from .context import FunctionCtx
 from .node import FunctionNode, once_differentiable
-from .saved import Kept, newer_than, tensor_at
+from .saved import Kept, closed, newer_than, tensor_at
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
@@ -216,16 +216,11 @@ def _place(value: Any, edge: Edge, ctx: FunctionCtx, args: Sequence[Any]) -> Any
     else:
         value._edge = place
         if value._view is not None:
-            value._view = _closed(value)
+            value._view = closed(value)
     return value
 
 
 def _alias(tensor: Tensor, edge: Edge | None) -> Tensor:
     out = tensor_at(tensor._data, edge, tensor._version)
-    out._view = _closed(tensor)
+    out._view = closed(tensor)
     return out
-
-
-def _closed(tensor: Tensor) -> View:
-    """Marks what shares memory in a way only the Function knows: a recorded write to it raises."""
-    return View(from_array(tensor._data), (), None, recorded=False)

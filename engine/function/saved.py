@@ -11,7 +11,7 @@ from .. import sync
 from ..errors import GraphReleasedError, InferenceError, OperandError, SavedValueChangedError
 from ..graph import LEAF_SEQ, Edge, Node, VersionCell, describe
 from ..modes import state
-from ..recording import refresh
+from ..recording import View, refresh
 from ..tensor import Tensor, from_array
 
 
@@ -30,6 +30,11 @@ def tensor_at(data: np.ndarray, edge: Edge | None, cell: VersionCell | None) -> 
     out = from_array(data)
     out._edge, out._version = edge, cell
     return out
+
+
+def closed(tensor: Tensor) -> View:
+    """What a tensor is a view of, in a way no op has recorded: recorded writes to it raise."""
+    return View(from_array(tensor._data), (), None, recorded=False)
 
 
 _claims = sync.lock()  # guards Releasing.claimed of every node: held for two assignments
@@ -87,7 +92,7 @@ class Kept:
     ``port``: the output of the node that it is, else -1; an edge to the node would be a circle.
     """
 
-    __slots__ = ("_data", "_edge", "_port", "_token", "_unpack", "cell")
+    __slots__ = ("_data", "_edge", "_port", "_unpack", "cell", "token")
 
     def __init__(self, tensor: Tensor, node: Node) -> None:
         if tensor.is_inference():
@@ -100,12 +105,16 @@ class Kept:
         self._edge = None if own else edge
         self._port = edge[1] if own and edge is not None else -1
         self.cell = tensor._version
-        self._token = self.cell[0] if self.cell is not None else None
+        self.token = self.cell[0] if self.cell is not None else None
         self._data: Any = tensor._data
         self._unpack: Callable[[Any], Any] | None = None
         if state.saved_hooks:
             pack, self._unpack = state.saved_hooks[-1]
             self._data = pack(from_array(tensor._data))
+
+    def is_outside(self, seq: int) -> bool:
+        """Whether it was made neither by the node nor by one that is numbered above ``seq``."""
+        return self._port < 0 and (self._edge is None or not seq < self._edge[0].seq != LEAF_SEQ)
 
     def unpack(self, node: Node) -> Tensor:
         """The tensor with its history. Raises ``SavedValueChangedError``."""
@@ -118,7 +127,7 @@ class Kept:
                     f"{type(tensor).__name__}"
                 )
             return tensor_at(tensor._data, edge, self.cell)
-        check_version(node, self.cell, self._token)
+        check_version(node, self.cell, self.token)
         return tensor_at(self._data, edge, self.cell)
 
 
