@@ -122,7 +122,7 @@ def full_like(
 
 # -- random ----------------------------------------------------------------------------------------
 
-_generator_lock = sync.lock()
+_generator_lock = sync.process_lock()
 _generator = np.random.default_rng()  # guarded by _generator_lock
 
 

@@ -64,7 +64,7 @@ class NodeHooks:
         self.retained: dict[int, Any] = {}
 
 
-_first = sync.lock()  # guards the first registration on any node
+_first = sync.process_lock()  # guards the first registration on any node
 
 
 def hooks_of(node: Any) -> NodeHooks:
@@ -81,7 +81,7 @@ def retain(node: Any, port: int, make: Callable[[], Any]) -> None:
     hooks = hooks_of(node)
     with _first:
         if port not in hooks.retained:
-            hooks.retained[port] = make()
+            hooks.retained = {**hooks.retained, port: make()}  # who walks the old one may go on
 
 
 class RemovableHandle:

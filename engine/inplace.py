@@ -16,7 +16,7 @@ from .errors import IndexRangeError, InferenceError, InPlaceError, OperandError,
 from .graph import Leaf, Origin, caller
 from .modes import state
 from .ops.op import OPS
-from .recording import INFERENCE, Recorded, record, refresh
+from .recording import INFERENCE, Recorded, from_array, record, refresh
 
 Scalar = bool | int | float
 
@@ -68,7 +68,10 @@ class Writable(Differentiable):
         self._check_writable(f"{op}_")
         where = caller(3)
         if self._recorded_write(other):
-            out = record(OPS[op], (self, other), {})
+            # The factor's gradient wants what stood here before.
+            wanted = op == "mul" and isinstance(other, Recorded) and refresh(other) is not None
+            source = from_array(self._data.copy(), refresh(self)) if wanted else self
+            out = record(OPS[op], (source, other), {})
             if out.shape != self.shape:
                 raise ShapeError(
                     f"{op}_: output with shape {self.shape} doesn't match the broadcast shape "

@@ -24,6 +24,7 @@ class ThreadState(sync.local):
 
     def __init__(self) -> None:
         self.grad = True  # are operations recorded?
+        self.before: list[bool] = []  # what it was outside of the blocks that this thread is in
         self.clock = 0  # Lamport clock: the newest sequence number made or met in this thread
         self.accumulation: str | None = None  # None: the process's default
         self.depth = 0  # backwards under way in this thread, each nested in the one before
@@ -59,33 +60,36 @@ class Stream:
         return self._generator
 
 
+# The modes that a backward carries to the workers that help it. Not the random stream: it belongs
+# to one thread at a time.
+_CARRIED = ("grad", "anomaly", "inference", "accumulation", "saved_hooks", "no_saved_hooks")
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The modes that a backward carries to the workers that help it. Immutable."""
+    """The modes of a thread at one moment. Immutable."""
 
-    grad: bool
-    anomaly: bool
-    accumulation: str | None
+    modes: dict[str, Any]
     errors: dict[str, Any]
     call: Any
 
 
 def snapshot() -> Snapshot:
     """The modes of this thread, as a worker is to see them."""
-    errors, call = dict(np.geterr()), np.geterrcall()
-    return Snapshot(state.grad, state.anomaly, state.accumulation, errors, call)
+    carried = {name: getattr(state, name) for name in _CARRIED}
+    return Snapshot(carried, dict(np.geterr()), np.geterrcall())
 
 
 @contextmanager
-def restore(modes: Snapshot) -> Iterator[None]:
-    """Run the ``with`` block under ``modes``. ``np.errstate`` reaches workers only this way."""
-    before = state.accumulation, state.anomaly
-    state.accumulation, state.anomaly = modes.accumulation, modes.anomaly
+def restore(seen: Snapshot) -> Iterator[None]:
+    """Run the ``with`` block under ``seen``. ``np.errstate`` reaches workers only this way."""
+    before = {name: getattr(state, name) for name in _CARRIED}
+    vars(state).update(seen.modes)
     try:
-        with set_grad_enabled(modes.grad), np.errstate(call=modes.call, **modes.errors):
+        with np.errstate(call=seen.call, **seen.errors):
             yield
     finally:
-        state.accumulation, state.anomaly = before
+        vars(state).update(before)
 
 
 class _GradMode(ContextDecorator):
@@ -94,11 +98,11 @@ class _GradMode(ContextDecorator):
     mode: bool
 
     def __enter__(self) -> None:
-        self._before = state.grad
+        state.before.append(state.grad)  # in the thread: one object may serve several
         state.grad = self.mode
 
     def __exit__(self, *_: object) -> None:
-        state.grad = self._before
+        state.grad = state.before.pop()
 
     def __call__(self, function: Callable[..., Any]) -> Any:
         if isgeneratorfunction(function):
@@ -179,6 +183,7 @@ class set_grad_enabled(_GradMode):
         state.grad = self.mode
 
     def __enter__(self) -> None:
+        state.before.append(self._before)
         state.grad = self.mode
 
     def __call__(self, function: Callable[..., Any]) -> Any:

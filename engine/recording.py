@@ -26,6 +26,7 @@ from .ops.op import Op, Recipe
 from .values import Shape, Value
 
 _new = object.__new__
+_SEQUENCES = (list, tuple)
 
 
 class Recorded:
@@ -71,7 +72,9 @@ def register(cls: type[Recorded]) -> type[Recorded]:
 Saved = tuple[tuple[Any, ...], Sequence[tuple[int, VersionCell, Any]]]
 
 
-_claims = sync.lock()  # guards OpNode.claimed of every node: held for two assignments a backward
+_claims = (
+    sync.process_lock()
+)  # guards OpNode.claimed of every node: held for two assignments a backward
 
 
 class OpNode(Node):
@@ -196,7 +199,8 @@ def record(
     """
     tensor = _tensor_class
     arrays = [
-        a._data if type(a) is tensor else np.asarray(a) if type(a) is list else a for a in args
+        a._data if type(a) is tensor else np.asarray(a) if type(a) in _SEQUENCES else a
+        for a in args
     ]
     if ans is None:
         try:
@@ -209,7 +213,7 @@ def record(
     if type(ans) is not np.ndarray:
         ans = np.asarray(ans)
     out = from_array(ans)
-    if op.view and ans.base is not None and type(args[0]) is tensor:
+    if op.view and type(args[0]) is tensor and _shares(ans, arrays[0]):
         out._version = args[0]._version
         out._view = _view_of(args[0], op, keywords)
     if op.rules and state.grad:
@@ -228,6 +232,14 @@ def record(
     elif state.inference:
         out._version = INFERENCE
     return out
+
+
+def _shares(ans: np.ndarray, source: np.ndarray) -> bool:
+    """Whether ``ans`` is a view of ``source``, and not of a copy that was made on the way."""
+    base = ans.base
+    if base is None:
+        return False
+    return base is source or base is source.base or np.may_share_memory(ans, source)
 
 
 def _view_of(source: Recorded, op: Op, keywords: dict[str, Any]) -> View:

@@ -13,6 +13,7 @@ things plug in here, and both cost a ``None`` check while they are absent:
 Both are process-wide. Setting them is externally synchronised: do it while no backward runs.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -24,12 +25,12 @@ __all__ = [
     "Hook",
     "Primitives",
     "Threads",
-    "condition",
     "controlled",
     "hook",
     "hooked",
     "local",
     "lock",
+    "process_lock",
     "queue",
     "rlock",
     "start_thread",
@@ -56,8 +57,6 @@ class Primitives(Protocol):
 
     def rlock(self) -> Lock: ...
 
-    def condition(self, lock: Any) -> threading.Condition: ...
-
     def queue(self) -> "SimpleQueue[Any]": ...
 
     def start_thread(self, target: Callable[[], None], name: str, daemon: bool) -> Joinable: ...
@@ -68,7 +67,6 @@ class Threads:
 
     lock = staticmethod(threading.Lock)
     rlock = staticmethod(threading.RLock)
-    condition = staticmethod(threading.Condition)
 
     @staticmethod
     def queue() -> "SimpleQueue[Any]":
@@ -126,9 +124,27 @@ def rlock() -> Lock:
     return primitives.rlock()
 
 
-def condition(guard: Any) -> threading.Condition:
-    """A condition variable over ``guard``, a lock made here."""
-    return primitives.condition(guard)
+_process_locks: list[Any] = []  # appended to while modules are imported
+
+
+def process_lock() -> Lock:
+    """A lock for a module: free in the child of a fork, whoever held it in the parent.
+
+    What such a lock guards is changed by single assignments, so that a fork between them leaves
+    nothing half-done.
+    """
+    made = threading.Lock()
+    _process_locks.append(made)
+    return made
+
+
+def _free_after_fork() -> None:
+    for held in _process_locks:
+        held._at_fork_reinit()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_after_fork)
 
 
 def queue() -> "SimpleQueue[Any]":

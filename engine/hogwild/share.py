@@ -38,7 +38,7 @@ def share(params: Iterable[Tensor]) -> list[Tensor]:
     return shared
 
 
-_lock = sync.lock()
+_lock = sync.process_lock()
 _users: dict[Tensor, tuple[int, VersionCell | None]] = {}  # guarded by _lock: runs, former cell
 _capped = 0  # guarded by _lock: runs that want one BLAS thread
 _cap: threadpool_limits | None = None  # guarded by _lock

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,9 @@ def train(
     (3.0, 80)
     """
     update = update_mode(mode)
-    arrays = _check(data, optimizer, threads, epochs, batch_size)
+    arrays = _check(
+        loss, data, optimizer, threads=threads, epochs=epochs, batch_size=batch_size, seed=seed
+    )
     job = Job(loss, arrays, optimizer, update, batch_size, seed)
     workers = threads if update.concurrent else 1
     started = perf_counter()
@@ -93,11 +96,16 @@ def train(
 
 
 def _check(
-    data: Sequence[np.ndarray | Tensor], optimizer: SGD, threads: int, epochs: int, batch_size: int
+    loss: Loss, data: Sequence[np.ndarray | Tensor], optimizer: SGD, **counts: int
 ) -> list[np.ndarray]:
-    for name, value in (("threads", threads), ("epochs", epochs), ("batch_size", batch_size)):
-        if not isinstance(value, int) or value < 1:
-            raise ArgumentError(f"train: {name} must be an int of 1 or more, got {value!r}")
+    for name, value in counts.items():
+        least = 0 if name == "seed" else 1
+        if not isinstance(value, int) or value < least:
+            raise ArgumentError(f"train: {name} must be an int of {least} or more, got {value!r}")
+    if not callable(loss):
+        raise OperandError(f"train: loss must be a function, got {type(loss).__name__}")
+    if not isinstance(data, Sequence):
+        raise OperandError(f"train: data must be a tuple of arrays, got {type(data).__name__}")
     if not isinstance(optimizer, SGD):
         raise OperandError(f"train: optimizer must be an SGD, got {type(optimizer).__name__}")
     arrays = [a._data if isinstance(a, Tensor) else np.asarray(a) for a in data]
@@ -140,6 +148,7 @@ class Job:
         self.update = update
         self.batch_size = batch_size
         self.seed = seed
+        self.errors: dict[str, Any] = dict(np.geterr())
         self.examples = len(arrays[0])
         self.steps = -(-self.examples // batch_size)
         self.index: dict[Node, int] = {p._leaf("train"): i for i, p in enumerate(optimizer.params)}
@@ -193,7 +202,9 @@ class Job:
         """One thread's share of an epoch."""
         batch = -1
         try:
-            with WorkerPool(0):  # the threads are the parallelism
+            # The threads are the parallelism. They see NumPy's error state of train's caller, which
+            # some builds of Python would pass on by themselves and others not.
+            with WorkerPool(0), np.errstate(**self.errors):
                 while not self.stopped and (batch := self.tickets.next()) < self.steps:
                     self._step(batch, tally)
         except BaseException as error:  # belongs to the caller of train, with the step that failed

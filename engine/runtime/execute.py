@@ -27,7 +27,6 @@ from .plan import Plan, Route
 from .pool import WorkerPool
 from .task import GraphTask
 
-
 # So many backwards may be nested in one thread, each started by a hook or rule of the one before:
 # some ten Python frames each, of the thousand that there are.
 DEEPEST = 40
@@ -126,9 +125,13 @@ class Participant:
         """The caller's part: everything that no worker has taken, until all is done or drained."""
         task, plan = self._task, self._task.plan
         position: int | None = None
+        interrupted: BaseException | None = None
         fresh = True
         while True:
             try:
+                if interrupted is not None:
+                    task.fail(-1, interrupted)
+                    interrupted = None
                 if fresh:
                     fresh = False
                     self._deliver(plan.seeds, plan.roots, seeds)
@@ -139,20 +142,20 @@ class Participant:
                 if position is None:
                     return
             except BaseException as error:  # Ctrl-C while waiting: stop the workers, then raise it
-                task.fail(-1, error)
-                position = None
+                interrupted, position = error, None
 
-    def help(self) -> None:
+    @classmethod
+    def help(cls, task: GraphTask, pool: WorkerPool) -> None:
         """A worker's part: one offered node, and all that it makes ready."""
-        task = self._task
         position = task.accept()
         if position is None or task.modes is None:
             return  # the caller took it back
         try:
-            self._ready.push(position)
+            worker = cls(task, pool)
+            worker._ready.push(position)
             with modes.restore(task.modes):
                 modes.state.task = task
-                self._work()
+                worker._work()
         except BaseException as error:  # the caller waits for `conclude`, whatever happens here
             task.fail(position, error)
         finally:
@@ -173,7 +176,7 @@ class Participant:
                     continue
                 if heavy:
                     heavy.pop(position, None)
-                    if self._pool.idle:
+                    if self._pool.idle or task.waiting:
                         self._offer()
                 node, g, onward = nodes[position], cells[position], routes[position]
                 cells[position] = None
@@ -254,14 +257,14 @@ class Participant:
             self._heavy[position] = None
 
     def _offer(self) -> None:
-        """Give idle workers what is heavy enough among the nodes that would have to wait."""
+        """Give those who have nothing to do what is heavy among the nodes that would wait."""
         task, pool = self._task, self._pool
         while self._heavy:
             position, _ = self._heavy.popitem()
             self._given.add(position)
             task.share()
-            task.offer(position)
-            if not pool.submit(lambda: Participant(task, pool).help()):
+            task.offer(position)  # wakes the caller, if it waits
+            if not task.waiting and not pool.submit(lambda: Participant.help(task, pool)):
                 return  # the offer stands: the caller takes it back when it has nothing else
 
 

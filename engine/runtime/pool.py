@@ -62,8 +62,8 @@ class WorkerPool:
         with self._lock:
             if not self.idle or self._closed or not (self._threads or self._start()):
                 return False
+            self._jobs.put(job)  # never blocks; first, so that Ctrl-C between costs no worker
             self.idle -= 1
-        self._jobs.put(job)
         return True
 
     def _start(self) -> bool:
@@ -118,7 +118,7 @@ class WorkerPool:
         return f"WorkerPool({self.workers})"
 
 
-_pools_lock = sync.lock()
+_pools_lock = sync.process_lock()
 _pools: WeakSet[WorkerPool] = WeakSet()  # guarded by _pools_lock
 _exiting = False  # set once, when the interpreter begins to exit: nobody would stop a thread
 _default: WorkerPool | None = None  # set under _pools_lock; read without: atomic
@@ -172,8 +172,6 @@ def _shutdown_all() -> None:
 
 def _after_fork_in_child() -> None:
     """The child has none of the parent's threads, and locks as they happened to be."""
-    global _pools_lock
-    _pools_lock = sync.lock()
     for pool in list(_pools):
         pool._forget_threads()
 

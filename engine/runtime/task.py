@@ -64,7 +64,8 @@ class GraphTask:
 
     # What a task that nobody helps never sets. Each is guarded by `lock` but where it says else.
     modes: modes.Snapshot | None = None  # set by the caller before its first offer
-    arrived: Any = None  # condition over `lock`, made by the caller before its first offer
+    arrived: Any = None  # queue of wake-ups for the caller, made by it before its first offer
+    waiting = False  # the caller has nothing to do; atomic, a hint to whoever could offer
     offers: Sequence[int] = ()
     outstanding = 0  # offers made and not yet finished
     errors: Sequence[tuple[int, BaseException]] = ()
@@ -108,13 +109,15 @@ class GraphTask:
         """Get ready to be helped. Only the caller does this, before its first offer."""
         if self.arrived is None:
             self.modes = modes.snapshot()
-            self.arrived = sync.condition(self.lock)
+            self.arrived = sync.queue()
 
     def offer(self, position: int) -> None:
         """Let a worker have a node that is ready."""
         with self.lock:
             self.offers = [*self.offers, position]
             self.outstanding += 1
+        if self.waiting:
+            self.arrived.put(None)
 
     def accept(self) -> int | None:
         """A worker takes an offered node, if the caller has not taken it back."""
@@ -130,16 +133,16 @@ class GraphTask:
 
     def conclude(self) -> None:
         """A worker has finished a node that it accepted, and all that the node made ready."""
-        with self.arrived:
+        with self.lock:
             self.outstanding -= 1
-            self.arrived.notify()
+        self.arrived.put(None)
 
     def reclaim(self) -> int | None:
         """The caller takes an offered node back; waits for the workers; None when all is done."""
         if self.arrived is None:
             return None
-        with self.arrived:
-            while True:
+        while True:
+            with self.lock:
                 if self.failed:
                     self.outstanding -= len(self.offers)
                     self.offers = ()
@@ -149,7 +152,11 @@ class GraphTask:
                     return position
                 if not self.outstanding:
                     return None
-                self.arrived.wait()
+                self.waiting = True
+            # Not a condition variable: Ctrl-C may land anywhere in its Python code, and would
+            # leave the lock held. A wake-up too many only makes the loop look again.
+            self.arrived.get()
+            self.waiting = False
 
     def fail(self, position: int, error: BaseException) -> None:
         """Remember an error and stop every participant at its next node."""
