@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import engine
+from engine import errors
 from tests.function.lib import ENGINE, define, exp, leaf
 
 
@@ -190,6 +191,36 @@ def test_a_write_to_what_was_saved_is_noticed(lib):
         y.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+def test_saved_tensor_hooks_pack_what_a_function_saves():
+    packed = []
+
+    def pack(t):
+        packed.append(t.tolist())
+        return packed[-1]
+
+    x = leaf(ENGINE, 0.0)
+    with engine.autograd.graph.saved_tensors_hooks(pack, engine.tensor):
+        y = exp(ENGINE).apply(x)
+    (first,) = engine.grad(y.sum(), x, create_graph=True)
+    (second,) = engine.grad(first.sum(), x, retain_graph=True)
+    assert (packed, first.tolist(), second.tolist()) == ([[1.0]], [1.0], [1.0])
+    with engine.autograd.graph.saved_tensors_hooks(pack, lambda packed: packed):
+        z = exp(ENGINE).apply(x)
+    with pytest.raises(errors.OperandError, match="must return a Tensor, got list"):
+        z.sum().backward()
+
+
+def test_inference_tensors_cannot_be_saved():
+    def forward(ctx, x, k):
+        ctx.save_for_backward(k)
+        return x * k
+
+    with engine.inference_mode():
+        k = engine.tensor([1.0]) * 2
+    with pytest.raises(errors.InferenceError, match="cannot be saved"):
+        define(ENGINE, forward).apply(leaf(ENGINE, 1.0), k)
 
 
 def test_a_rule_that_failed_may_be_tried_again(lib):
