@@ -50,17 +50,17 @@ def _rows(x: Value) -> Value:
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-def _linear(x: Value, weight: Value, bias: Value) -> Value:
-    y = _rows(x).dot(weight.T)
+def _linear(input: Value, weight: Value, bias: Value) -> Value:
+    y = _rows(input).dot(weight.T)
     if bias is not None:
         try:
             y += bias  # the product is ours to write to
         except TypeError:  # the bias has the wider dtype
             y = y + bias
-    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(weight))
+    return y if input.ndim == 2 else y.reshape(*input.shape[:-1], len(weight))
 
 
-def _linear_x(g: Value, weight: Value) -> Value:
+def _linear_input(g: Value, weight: Value) -> Value:
     if g.ndim == 2:
         return g.dot(weight)
     return _rows(g).dot(weight).reshape(*g.shape[:-1], weight.shape[1])
@@ -79,9 +79,9 @@ op("dot", _dot, "a b", numpy=np.dot, a=_left, b=_right, cost=_cost)
 op(
     "linear",
     _linear,
-    "x weight bias",
-    x=_linear_x,
-    weight=lambda g, x: _rows(g).T.dot(_rows(x)),
+    "input weight bias",
+    input=_linear_input,
+    weight=lambda g, input: _rows(g).T.dot(_rows(input)),
     bias=_linear_bias,
     cost=_cost,
 )

@@ -218,14 +218,16 @@ def op(
 ) -> Op:
     """Add a row to the table.
 
-    ``numpy``: the NumPy function that means this op when it meets a Tensor (``forward`` itself if
-    it is one). ``residuals``: names of what ``forward`` returns after the answer, each with the op
-    of the inputs that computes it again where it has to be differentiated. ``cost(g, *saved)``:
-    element operations of the backward, where that is not the size of ``g``.
+    ``numpy``: the NumPy function that means this op when it meets a Tensor; a ``forward`` that is a
+    ufunc means itself. ``residuals``: names of what ``forward`` returns after the answer, each with
+    the op of the inputs that computes it again where it has to be differentiated.
+    ``cost(g, *saved)``: element operations of the backward, where that is not the size of ``g``.
     """
     if name in OPS:
         raise TypeError(f"op {name!r} is in the table already")
     row = Op(name, forward, inputs, residuals=residuals or {}, view=view, cost=cost, rules=rules)
     OPS[name] = row
-    BY_FUNCTION[numpy or forward] = row
+    function = forward if isinstance(forward, np.ufunc) else numpy
+    if function is not None:
+        BY_FUNCTION[function] = row
     return row
