@@ -16,25 +16,24 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
 
     Returns ``(output, pull)``, with ``has_aux`` ``(output, pull, aux)`` of a ``func`` that returns
     ``(output, aux)``. ``pull(cotangents)`` takes one cotangent a tensor in the output, in its
-    structure and shapes, and returns one gradient a primal: bare if there is one primal, else a
-    tuple. Primals may be containers, as in ``grad``.
+    structure and shapes, and returns a tuple of one gradient a primal. Primals may be containers,
+    as in ``grad``.
 
     ``pull`` may be called any number of times, from any number of threads: internally synchronised.
     Raises ``ShapeError`` and ``OperandError`` for cotangents that do not fit. After
-    ``torch.func.vjp``.
+    ``torch.func.vjp`` and ``jax.vjp``.
 
     >>> import engine
     >>> output, pull = engine.func.vjp(lambda x: x * x, engine.tensor([1.0, 2.0, 3.0]))
     >>> pull(engine.tensor([1.0, 0.0, 10.0]))
-    tensor([ 2.,  0., 60.])
+    (tensor([ 2.,  0., 60.]),)
     """
     traced = _run("vjp", func, primals, has_aux)
 
-    def pull(cotangents: Any) -> Any:
+    def pull(cotangents: Any) -> tuple[Any, ...]:
         seeds = like(traced.value, cotangents, "vjp: the cotangents")
         graph = state.grad and any(seed.requires_grad for seed in seeds)
-        gradients = refilled(primals, traced.pull(seeds, graph=graph))
-        return gradients[0] if len(primals) == 1 else gradients
+        return refilled(primals, traced.pull(seeds, graph=graph))
 
     return _returned(traced, pull, has_aux)
 
