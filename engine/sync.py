@@ -157,6 +157,12 @@ def start_thread(target: Callable[[], None], name: str, *, daemon: bool = False)
     return primitives.start_thread(target, name, daemon)
 
 
+def report(error: BaseException) -> None:
+    """Tell of an exception that nobody waits for, as a thread that it ends would."""
+    args = type(error), error, error.__traceback__, threading.current_thread()
+    threading.excepthook(threading.ExceptHookArgs(args))
+
+
 def at_exit(function: Callable[[], None]) -> None:
     """Run ``function`` when the interpreter begins to exit, before it waits for threads.
 

@@ -112,14 +112,13 @@ def _claim(plan: Plan) -> Node | None:
 class Participant:
     """One thread at work on a task, the caller or a worker. Thread-local."""
 
-    __slots__ = ("_given", "_heavy", "_pool", "_ready", "_task")
+    __slots__ = ("_heavy", "_pool", "_ready", "_task")
 
     def __init__(self, task: GraphTask, pool: WorkerPool) -> None:
         self._task = task
         self._pool = pool
         self._ready = pool.order()
-        self._heavy: dict[int, None] = {}  # positions that wait and are worth a hand-off
-        self._given: set[int] = set()  # offered since, and still in the queue: not ours any more
+        self._heavy: set[int] = set()  # positions that wait and are worth a hand-off
 
     def drive(self, seeds: Sequence[Value]) -> None:
         """The caller's part: everything that no worker has taken, until all is done or drained."""
@@ -164,20 +163,18 @@ class Participant:
 
     def _work(self) -> None:
         """Run what is ready, and what that makes ready, until nothing is or the task has failed."""
-        task, ready, heavy, given = self._task, self._ready, self._heavy, self._given
+        task, ready, heavy = self._task, self._ready, self._heavy
         plan, cells, waiting, retain = task.plan, task.cells, ready.positions, task.retain
         nodes, routes, sinks = plan.nodes, plan.routes, plan.sinks
         hook, position, anomaly = sync.hook, -1, modes.state.anomaly
         try:
             while waiting and not task.failed:
                 position = ready.pop()
-                if given and position in given:
-                    given.remove(position)
-                    continue
-                if heavy:
-                    heavy.pop(position, None)
-                    if self._pool.idle or task.waiting:
-                        self._offer()
+                if heavy and position in heavy:
+                    heavy.remove(position)
+                    if waiting and (self._pool.idle or task.waiting):
+                        self._offer(position)
+                        continue
                 node, g, onward = nodes[position], cells[position], routes[position]
                 cells[position] = None
                 if hook is not None:
@@ -254,18 +251,20 @@ class Participant:
         # What is small is not looked at twice, but for products with an inner axis of thousands.
         heavy = self._pool.heavy
         if math.prod(node.shape) * 64 >= heavy and node.cost(g) >= heavy:
-            self._heavy[position] = None
+            self._heavy.add(position)
 
-    def _offer(self) -> None:
-        """Give those who have nothing to do what is heavy among the nodes that would wait."""
+    def _offer(self, position: int) -> None:
+        """Let somebody who has nothing to do have a heavy node, while there is more to do here.
+
+        What is left here may be light and lead to the next heavy one: a sum of many losses is a
+        chain of additions from which the branches hang.
+        """
         task, pool = self._task, self._pool
-        while self._heavy:
-            position, _ = self._heavy.popitem()
-            self._given.add(position)
-            task.share()
-            task.offer(position)  # wakes the caller, if it waits
-            if not task.waiting and not pool.submit(lambda: Participant.help(task, pool)):
-                return  # the offer stands: the caller takes it back when it has nothing else
+        task.share()
+        task.offer(position)  # wakes the caller, if it waits
+        if not task.waiting:
+            # Refused, the offer stands: the caller takes it back when it has nothing else.
+            pool.submit(lambda: Participant.help(task, pool))
 
 
 def _after_accumulation(task: GraphTask) -> None:

@@ -90,21 +90,26 @@ class WorkerPool:
                 return
             try:
                 job()
-            finally:
-                del job  # an idle worker must not keep a graph alive
-                with self._lock:
-                    self.idle += 1
+            except BaseException as error:  # a worker outlives its jobs
+                sync.report(error)
+            del job  # an idle worker must not keep a graph alive
+            with self._lock:
+                self.idle += not self._closed
 
     def shutdown(self) -> None:
         """Stop the threads, once each has finished what it is doing. May be called again."""
+        for thread in self._dismiss():
+            thread.join()
+
+    def _dismiss(self) -> list[sync.Joinable]:
+        """Tell the threads to end when they have nothing to do, and give no new job to them."""
         with self._lock:
             threads, self._threads = self._threads, []
             self._closed = True
             self.idle = 0
         for _ in threads:
             self._jobs.put(None)
-        for thread in threads:
-            thread.join()
+        return threads
 
     def __enter__(self) -> WorkerPool:
         modes.state.pools.append(self)
@@ -167,7 +172,7 @@ def _shutdown_all() -> None:
     with _pools_lock:
         pools = list(_pools)
     for pool in pools:
-        pool.shutdown()
+        pool._dismiss()  # the interpreter waits for them after this; a hook may wait for main first
 
 
 def _after_fork_in_child() -> None:
