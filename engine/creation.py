@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import sync
-from .errors import DTypeError, OperandError
+from .errors import DTypeError, OperandError, ShapeError
 from .modes import state
+from .recording import INFERENCE
 from .tensor import Tensor, from_array
 from .values import Shape
 
@@ -35,16 +36,27 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     try:
         array = np.array(data, dtype=dtype)
     except ValueError as error:
-        raise DTypeError(f"tensor: the data is no numeric array: {error}") from error
+        raise ShapeError(f"tensor: the data is no numeric array: {error}") from error
     if array.dtype.kind not in "biufc":
         raise DTypeError(f"tensor: cannot hold {array.dtype} data, only numbers and booleans")
-    if (
-        dtype is None
-        and array.dtype == np.float64
-        and not isinstance(data, np.ndarray | np.generic)
-    ):
+    if dtype is None and array.dtype == np.float64 and not _has_dtype(data):
         array = array.astype(DEFAULT_DTYPE)
-    return from_array(array).requires_grad_(requires_grad)
+    return _made(array, requires_grad)
+
+
+def _has_dtype(data: Any) -> bool:
+    """Whether ``data``, or what its lists hold first, says itself what dtype it has."""
+    while isinstance(data, list | tuple) and data:
+        data = data[0]
+    return hasattr(data, "dtype")
+
+
+def _made(array: np.ndarray, requires_grad: bool) -> Tensor:
+    """A new tensor over ``array``; in inference mode one that no graph can use."""
+    made = from_array(array)
+    if state.inference:
+        made._version = INFERENCE
+    return made.requires_grad_(requires_grad)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -76,6 +88,10 @@ def from_dlpack(source: Any) -> Tensor:
 def _shape(sizes: tuple[Any, ...]) -> Shape:
     if len(sizes) == 1 and not isinstance(sizes[0], int | np.integer):
         sizes = tuple(sizes[0])
+    if not all(isinstance(n, int | np.integer) for n in sizes):
+        raise OperandError(f"a shape is made of ints, got {sizes}")
+    if any(n < 0 for n in sizes):
+        raise ShapeError(f"sizes must not be negative, got {sizes}")
     return tuple(int(n) for n in sizes)
 
 
@@ -93,14 +109,14 @@ def full(size: Shape, fill_value: Any, *, dtype: Any = None, requires_grad: bool
     """One value everywhere; float32 for a Python float, int64 for an int."""
     if dtype is None and isinstance(fill_value, float):
         dtype = DEFAULT_DTYPE
-    return from_array(np.full(_shape((size,)), fill_value, dtype)).requires_grad_(requires_grad)
+    return _made(np.full(_shape((size,)), fill_value, dtype), requires_grad)
 
 
 def arange(*bounds: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """``arange(stop)``, ``arange(start, stop)`` or ``arange(start, stop, step)``."""
     if dtype is None and any(isinstance(bound, float) for bound in bounds):
         dtype = DEFAULT_DTYPE
-    return from_array(np.arange(*bounds, dtype=dtype)).requires_grad_(requires_grad)
+    return _made(np.arange(*bounds, dtype=dtype), requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -143,26 +159,32 @@ def manual_seed(seed: int) -> None:
         _generator = np.random.default_rng(seed)
 
 
-def _draw(kind: Callable[[np.random.Generator], Any], dtype: Any, requires_grad: bool) -> Tensor:
+def _draw(
+    kind: Callable[[np.random.Generator, Any], Any], dtype: Any, requires_grad: bool
+) -> Tensor:
+    """Draw in single or double precision; half precision is cast from single."""
+    wanted = np.dtype(dtype or DEFAULT_DTYPE)
+    if wanted.kind != "f":
+        raise DTypeError(f"random numbers are drawn in floating point, not {wanted}")
+    drawing = np.float64 if wanted.itemsize > 4 else np.float32
     if state.stream is not None:
-        drawn = kind(state.stream.generator)
+        drawn = kind(state.stream.generator, drawing)
     else:
         with _generator_lock:
-            drawn = kind(_generator)
-    array = np.asarray(drawn, dtype or DEFAULT_DTYPE)
-    return from_array(array).requires_grad_(requires_grad)
+            drawn = kind(_generator, drawing)
+    return _made(np.asarray(drawn, wanted), requires_grad)
 
 
 def rand(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Uniform in [0, 1)."""
     shape = _shape(size)
-    return _draw(lambda g: g.random(shape, np.float32), dtype, requires_grad)
+    return _draw(lambda g, drawing: g.random(shape, drawing), dtype, requires_grad)
 
 
 def randn(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Standard normal."""
     shape = _shape(size)
-    return _draw(lambda g: g.standard_normal(shape, np.float32), dtype, requires_grad)
+    return _draw(lambda g, drawing: g.standard_normal(shape, drawing), dtype, requires_grad)
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:

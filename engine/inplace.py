@@ -50,6 +50,13 @@ class Writable(Differentiable):
             )
         if not state.grad:
             return
+        view = self._view
+        if view is not None and not view.recorded and self._recorded_write(view.root):
+            raise InPlaceError(
+                f"{name}: a view was created in no_grad mode, or by a custom Function, and is "
+                "being modified inplace with grad mode enabled: make the view in grad mode, or "
+                "write under no_grad()"
+            )
         whole = self if self._view is None else self._view.root
         what = "a leaf Variable" if whole is self else "a view of a leaf Variable"
         if whole._edge is not None and type(whole._edge[0]) is Leaf:
@@ -97,11 +104,6 @@ class Writable(Differentiable):
         if view is None:
             self._edge = out._edge
             return
-        if not view.recorded:
-            raise InPlaceError(
-                "a view was created in no_grad mode and is being modified inplace with grad mode "
-                "enabled: make the view in grad mode, or write under no_grad()"
-            )
         root = view.root
         written = record(OPS["view_write"], (root, out), {"chain": view.chain}, root._data)
         root._edge = written._edge

@@ -20,7 +20,7 @@ LAYERS = (
     ("hooks", "graph"),
     ("runtime", "ops", "printing"),
     ("recording", "differentiable", "inplace", "tensor"),
-    ("surface", "creation", "autograd", "function", "func", "capture", "check", "checkpoint"),
+    ("surface", "creation", "autograd", "function", "func", "capture", "check", "checkpointing"),
     ("nn", "optim", "hogwild"),
     ("__init__",),
 )

@@ -10,7 +10,7 @@ import pytest
 
 import engine
 from engine import errors
-from engine.checkpoint import checkpoint
+from engine.checkpointing import checkpoint
 from engine.function import Function
 
 ENGINE: Any = SimpleNamespace(

@@ -42,7 +42,6 @@ def test_tensor_chooses_the_dtype(lib, data, dtype):
     np.testing.assert_array_equal(made.tolist(), data)
 
 
-@pytest.mark.xfail(strict=True, reason="float32")
 @pytest.mark.parametrize("data", [[np.ones(2)], [np.float64(1)]])
 def test_numpy_keeps_its_dtype_inside_of_lists(data):
     assert dtype_of(engine.tensor(data)) == "float64"
@@ -54,7 +53,6 @@ def test_tensor_refuses_what_is_no_number(lib, data):
         lib.tensor(data)
 
 
-@pytest.mark.xfail(strict=True, reason="a RuntimeError and TypeError")
 def test_ragged_lists_are_a_value_error():
     with pytest.raises(ValueError, match="inhomogeneous"):
         engine.tensor([[1], [2, 3]])
@@ -151,7 +149,6 @@ def test_random_numbers_are_distributed_as_they_say():
     assert abs(normal.std() - 1) < 0.03
 
 
-@pytest.mark.xfail(strict=True, reason="float32, widened; zeros")
 def test_random_numbers_are_drawn_in_their_dtype():
     drawn = engine.rand(1000, dtype="float64").numpy()
     assert (drawn != drawn.astype("f4")).any()

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -311,4 +312,21 @@ def _backward(
 _backward.__name__, _backward.__qualname__ = "backward", "Tensor.backward"
 Tensor.backward = _backward
 
-from . import graph as graph  # noqa: E402  # needs what stands above
+# What is built on this module and belongs here by PyTorch's names: loaded when first asked for.
+_LATER = {
+    "Function": "engine.function",
+    "function": "engine.autograd.function",
+    "functional": "engine.autograd.functional",
+    "graph": "engine.autograd.graph",
+    "gradcheck": "engine.check",
+    "gradgradcheck": "engine.check",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_LATER[name])
+    found = module if _LATER[name].rpartition(".")[2] == name else getattr(module, name)
+    globals()[name] = found
+    return found

@@ -26,8 +26,7 @@ from ..errors import (
 )
 from ..func.arguments import kind
 from ..func.jacobians import by_columns, by_rows
-from ..func.trace import Trace, alias, materialized, ones_for, pull, trace
-from ..modes import enable_grad
+from ..func.trace import Trace, alias, materialized, ones_for, pull, recording, trace
 from ..tensor import Tensor
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
@@ -189,7 +188,7 @@ def _run(
     name: str, func: Callable[..., Any], inputs: Any, create_graph: bool, strict: bool
 ) -> Trace:
     sources = _tensors(inputs, f"{name}: inputs")
-    with enable_grad():
+    with recording():
         aliases = [alias(source, create_graph) for source in sources]
     traced = trace(func, aliases, {}, aliases, follow=create_graph)
     _tensors(traced.value, f"{name}: the output of func")

@@ -4,6 +4,7 @@ Names and conventions are those of ``torch.func``, JAX and MindSpore; where thes
 docstrings say which one is followed.
 """
 
+from ..checkpointing import checkpoint
 from .arguments import PositionError
 from .gradient import get_grad, grad, value_and_grad
 from .jacobians import hessian, jacfwd, jacrev
@@ -14,6 +15,7 @@ from .vectorize import vmap
 __all__ = [
     "OutputError",
     "PositionError",
+    "checkpoint",
     "get_grad",
     "grad",
     "hessian",

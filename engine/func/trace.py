@@ -16,8 +16,8 @@ from ..autograd import grad
 from ..creation import ones_like, zeros_like
 from ..errors import DTypeError, EngineError, NonScalarError
 from ..graph import Node
-from ..modes import enable_grad, state
-from ..tensor import Tensor
+from ..modes import inference_mode, state
+from ..tensor import Tensor, from_array
 from .arguments import as_tensor, kind, label
 from .containers import leaves, map_leaves, refill, sketch
 
@@ -40,7 +40,14 @@ def alias(source: Tensor, follow: bool) -> Tensor:
     if follow and source.requires_grad:
         behind: Tensor = source.reshape(source.shape)
         return behind
-    return source.detach().requires_grad_()
+    # What was made in inference mode has no version, and may be an argument all the same.
+    fresh = from_array(source._data) if source.is_inference() else source.detach()
+    return fresh.requires_grad_()
+
+
+def recording() -> inference_mode:
+    """A block in which operations are recorded, whatever the caller's modes are."""
+    return inference_mode(False)
 
 
 # -- the run ---------------------------------------------------------------------------------------
@@ -79,8 +86,9 @@ class Trace:
         Pulling back is linear in the seeds, so pulling back through *that* pushes forward: two
         reverse passes and no forward-mode rules.
         """
-        seeds = [zeros_like(output, requires_grad=True) for output in self.outputs]
-        pulled = self.pull(seeds, graph=True)
+        with recording():
+            seeds = [zeros_like(output, requires_grad=True) for output in self.outputs]
+            pulled = self.pull(seeds, graph=True)
 
         def push(tangents: Sequence[Tensor]) -> list[Tensor]:
             graph = self.graph or (state.grad and any(t.requires_grad for t in tangents))
@@ -108,7 +116,7 @@ def trace(
     inside = _enclosing.depth
     _enclosing.depth = inside + 1
     try:
-        with enable_grad():
+        with recording():
             returned = function(*args, **kwargs)
     finally:
         _enclosing.depth = inside
@@ -133,7 +141,7 @@ def trace_positions(
 ) -> Trace:
     """``trace`` with respect to everything in the positional arguments at ``positions``."""
     follow, opened, sources = state.grad, list(args), []
-    with enable_grad():
+    with recording():
         for position in positions:
             where = f"{name}: argument {position} of {label(function)}"
             own = [alias(as_tensor(leaf, where), follow) for leaf in leaves(args[position])]

@@ -37,7 +37,7 @@ def closed(tensor: Tensor) -> View:
     return View(from_array(tensor._data), (), None, recorded=False)
 
 
-_claims = sync.lock()  # guards Releasing.claimed of every node: held for two assignments
+_claims = sync.process_lock()  # guards Releasing.claimed of every node: held for two assignments
 
 
 class Releasing(Node):
