@@ -173,6 +173,13 @@ def test_it_works_without_grad_mode(lib):
         assert not lib.is_grad_enabled()
 
 
+def test_it_works_in_inference_mode():
+    with engine.inference_mode():
+        x = engine.tensor([1.0, 2.0])
+        equal(ours.hvp(cubes, x, x)[1], [6.0, 24.0])
+        equal(ours.jvp(cubes, x, x)[1], 27.0)
+
+
 # Misuse: what each raises
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import sync
 from ..autograd import grad
-from ..creation import ones_like, zeros_like
+from ..creation import DEFAULT_DTYPE, ones_like, zeros_like
 from ..errors import DTypeError, EngineError, NonScalarError
 from ..graph import Node
 from ..modes import inference_mode, state
@@ -87,7 +87,7 @@ class Trace:
         reverse passes and no forward-mode rules.
         """
         with recording():
-            seeds = [zeros_like(output, requires_grad=True) for output in self.outputs]
+            seeds = [_seed(output) for output in self.outputs]
             pulled = self.pull(seeds, graph=True)
 
         def push(tangents: Sequence[Tensor]) -> list[Tensor]:
@@ -223,6 +223,12 @@ def materialized(pulled: Sequence[Tensor | None], refs: Sequence[Tensor]) -> lis
 def ones_for(outputs: Sequence[Tensor]) -> list[Tensor]:
     """The seeds that sum every output."""
     return [ones_like(output) for output in outputs]
+
+
+def _seed(output: Tensor) -> Tensor:
+    """A zero to differentiate by; integers have no tangents but zeros."""
+    dtype = output.dtype if output.dtype.kind == "f" else DEFAULT_DTYPE
+    return zeros_like(output, dtype=dtype, requires_grad=True)
 
 
 def _detached(leaf: Any) -> Any:

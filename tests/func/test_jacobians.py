@@ -66,6 +66,13 @@ def test_jacobians_of_nothing(jacobian):
     assert jacobian(lambda x: x.sum())(engine.zeros(0)).shape == (0,)
 
 
+@pytest.mark.parametrize("jacobian", [func.jacrev, func.jacfwd])
+def test_integers_have_jacobian_zero(jacobian):
+    number, rest = jacobian(lambda x: (x.argmax(), x * 2))(double(1.0, 2.0))
+    equal(number, [0.0, 0.0])
+    equal(rest, [[2.0, 0.0], [0.0, 2.0]])
+
+
 def test_jacobians_are_differentiable(lib):
     for jacobian in (lib.func.jacrev, lib.func.jacfwd):
         g = lib.func.grad(lambda x, j=jacobian: (j(vector)(x) ** 2).sum())

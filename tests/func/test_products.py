@@ -99,3 +99,17 @@ def test_vectors_must_fit(vector, error):
         pull(vector)
     with pytest.raises(error, match="tangents"):
         func.jvp(lambda x: x * x, (x,), vector if isinstance(vector, tuple) else (vector,))
+
+
+def test_transforms_work_in_inference_mode(lib):
+    def f(x):
+        return (x**3).sum()
+
+    outside = lib.tensor([1.0, 2.0])
+    with lib.inference_mode():
+        for x in (outside, lib.tensor([1.0, 2.0])):
+            equal(lib.func.grad(f)(x), [3.0, 12.0])
+            equal(lib.func.hessian(f)(x), [[6.0, 0.0], [0.0, 12.0]])
+            equal(lib.func.jvp(f, (x,), (x,))[1], 27.0)
+            equal(lib.func.vjp(f, x)[1](lib.tensor(1.0))[0], [3.0, 12.0])
+            assert lib.is_inference_mode_enabled()
