@@ -214,8 +214,9 @@ def _gradient_of(name: str, traced: Trace, strict: bool) -> tuple[Tensor, ...]:
     if not isinstance(traced.value, Tensor) or traced.value.numel() != 1:
         met = ", ".join(map(kind, traced.outputs))
         raise NonScalarError(f"{name}: func must return a single element, got {met}: call .sum()")
-    ones = ones_for(traced.outputs)
-    pulled = pull(traced.outputs, traced.sources, ones, graph=True)
+    with recording():
+        ones = ones_for(traced.outputs)
+        pulled = pull(traced.outputs, traced.sources, ones, graph=True)
     return _filled(pulled, traced.sources, "output", strict, True)
 
 
