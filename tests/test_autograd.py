@@ -5,12 +5,14 @@ not remembered.
 """
 
 import gc
+import threading
 import weakref
 
 import numpy as np
 import pytest
 
 import engine
+from engine.graph import Leaf
 
 
 @pytest.fixture(params=["engine", "torch"])
@@ -243,6 +245,33 @@ def test_case_19_grad_leaves_grad_alone(lib):
     assert g.item() == 2
     assert not has_grad(x)
     assert seen == []
+
+
+def test_case_59_grad_does_not_even_look_at_grad(monkeypatch):
+    x, touched, found = leaf(engine, 1.0, 2.0), [], []
+    slot = Leaf.__dict__["grad"]
+
+    def read(node):
+        touched.append("read")
+        return slot.__get__(node)
+
+    def write(node, value):
+        touched.append("written")
+        slot.__set__(node, value)
+
+    monkeypatch.setattr(Leaf, "grad", property(read, write))
+    threads = [
+        threading.Thread(target=lambda: found.extend(engine.grad((x * x).sum(), x)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [g.tolist() for g in found] == [[2, 4]] * 4
+    assert touched == []
+    x.sum().backward()
+    assert "written" in touched
 
 
 def test_case_20_an_unused_input_is_an_error_unless_it_was_expected(lib):
