@@ -7,7 +7,7 @@ import numpy as np
 from ..values import Value
 from .op import op
 
-# A 0-d array of the right dtype makes a ufunc call half as dear as a Python scalar does.
+# A 0-d array of the right dtype makes a ufunc call half as dear as a Python scalar does. Immutable.
 _ZEROS = {np.dtype(kind): np.zeros((), kind) for kind in ("f2", "f4", "f8")}
 _ZERO = _ZEROS[np.dtype("f4")]
 

@@ -51,6 +51,8 @@ def _rows(x: Value) -> Value:
 
 
 def _linear(input: Value, weight: Value, bias: Value) -> Value:
+    if weight.ndim != 2 or (bias is not None and bias.ndim != 1):
+        raise ValueError("the weight must be a matrix (out, in), the bias a vector (out,)")
     y = _rows(input).dot(weight.T)
     if bias is not None:
         try:
