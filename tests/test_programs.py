@@ -97,7 +97,6 @@ def test_against_pytorch(block):
             np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.xfail(strict=False, reason="second order depends on who recorded the first")
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_against_itself_with_workers(block):
     for seed in range(block * PER_BLOCK, (block + 1) * PER_BLOCK):

@@ -59,6 +59,8 @@ def run(
             Participant(task, pool).drive(seeds)
         else:
             _drive_elsewhere(task, pool, seeds)
+        if graph:
+            state.clock = max(task.clock, task.newest)
         if task.errors:
             if claimed is not None:
                 claimed.unclaim()
@@ -112,13 +114,14 @@ def _claim(plan: Plan) -> Node | None:
 class Participant:
     """One thread at work on a task, the caller or a worker. Thread-local."""
 
-    __slots__ = ("_heavy", "_pool", "_ready", "_task")
+    __slots__ = ("_heavy", "_newest", "_pool", "_ready", "_task")
 
     def __init__(self, task: GraphTask, pool: WorkerPool) -> None:
         self._task = task
         self._pool = pool
         self._ready = pool.order()
         self._heavy: set[int] = set()  # positions that wait and are worth a hand-off
+        self._newest = 0  # the largest sequence number that was given to a recorded node here
 
     def drive(self, seeds: Sequence[Value]) -> None:
         """The caller's part: everything that no worker has taken, until all is done or drained."""
@@ -165,7 +168,7 @@ class Participant:
         """Run what is ready, and what that makes ready, until nothing is or the task has failed."""
         task, ready, heavy = self._task, self._ready, self._heavy
         plan, cells, waiting, retain = task.plan, task.cells, ready.positions, task.retain
-        nodes, routes, sinks = plan.nodes, plan.routes, plan.sinks
+        nodes, routes, sinks, graph = plan.nodes, plan.routes, plan.sinks, task.graph
         hook, position, anomaly = sync.hook, -1, modes.state.anomaly
         try:
             while waiting and not task.failed:
@@ -177,6 +180,8 @@ class Participant:
                         continue
                 node, g, onward = nodes[position], cells[position], routes[position]
                 cells[position] = None
+                if graph:
+                    self._rewind()
                 if hook is not None:
                     hook("node.begin", node)
                 if node.hooks is not None:
@@ -199,6 +204,19 @@ class Participant:
                     grads = None
         except BaseException as error:  # whatever user code raises belongs to the task's caller
             task.fail(position, error)
+        if graph:
+            self._rewind()
+            task.met(self._newest)
+
+    def _rewind(self) -> None:
+        """Number what is recorded next as if nothing had been since the backward began.
+
+        So a recorded node's number depends on its inputs and its place in its rule, not on what
+        else this thread has run; and with the numbers, the order of sums in the next derivative.
+        """
+        state = modes.state
+        self._newest = max(self._newest, state.clock)
+        state.clock = self._task.clock
 
     def _deliver(
         self,
@@ -207,21 +225,27 @@ class Participant:
         grads: Sequence[Value | None],
     ) -> None:
         """Put each gradient, in shape and dtype of what it is the gradient of, where it belongs."""
-        task, ready, workers = self._task, self._ready, self._pool.workers
+        task, ready, workers, graph = self._task, self._ready, self._pool.workers, self._task.graph
         gathers, leaves = task.gathers, task.plan.leaves
         for route, edge, grad in zip(routes, edges, grads, strict=True):
             if route is None or edge is None:
                 continue
             node, port = edge
+            if graph:
+                self._rewind()
             if grad is not None:
                 shape, dtype = node.output(port) if port else (node.shape, node.dtype)
                 if grad.shape != shape or grad.dtype is not dtype:
                     grad = fit(grad, shape, dtype)
             target, slot = route
             if target in gathers:
+                if graph:
+                    self._rewind()
                 if not task.gather(target, slot, grad):
                     continue
                 grad = gathers[target].result()
+            if graph:
+                self._rewind()
             if target < leaves:
                 self._arrive(target, grad)
                 continue

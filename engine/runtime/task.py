@@ -69,6 +69,7 @@ class GraphTask:
     offers: Sequence[int] = ()
     outstanding = 0  # offers made and not yet finished
     errors: Sequence[tuple[int, BaseException]] = ()
+    newest = 0  # with `graph`: the largest sequence number that was given to a recorded node
     failed = False  # set under lock, read without: a stale read runs one more node
 
     def __init__(self, plan: Plan, policy: Policy, *, retain: bool, graph: bool) -> None:
@@ -81,6 +82,7 @@ class GraphTask:
         # A cell is written by the one thread that completes the node's gradient and emptied by the
         # one that runs the node; the queue between them orders the two.
         self.cells: list[Value | None] = [None] * len(plan.nodes)
+        self.clock: int = modes.state.clock  # the caller's, when the backward began
         self.lock = sync.lock()
         self.hooked: list[int] = []  # leaves with hooks that were reached; append is atomic
         self.callbacks: list[Callable[[], None]] = []  # run at the end; append is atomic
@@ -157,6 +159,11 @@ class GraphTask:
             # leave the lock held. A wake-up too many only makes the loop look again.
             self.arrived.get()
             self.waiting = False
+
+    def met(self, newest: int) -> None:
+        """A participant gave numbers up to ``newest`` to what it recorded."""
+        with self.lock:
+            self.newest = max(self.newest, newest)
 
     def fail(self, position: int, error: BaseException) -> None:
         """Remember an error and stop every participant at its next node."""
