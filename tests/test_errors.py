@@ -114,3 +114,32 @@ def test_errors_are_those_of_pytorch_and_of_numpy_or_jax(call, kinds):
     for kind in kinds:
         assert isinstance(caught.value, kind)
     assert not has_grad(x)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: x @ engine.ones(3), ["matmul(a: float32[2], b: float32[3])"]),
+        (lambda x: x.sum(dim=3), ["sum(x: float32[2])", "axis 3"]),
+        (lambda x: x.exp(dim=1), ["exp takes (x)"]),
+        (lambda x: (x * 2).backward(), ["scalar outputs", "(2,)", ".sum()"]),
+        (lambda x: x.detach().sum().backward(), ["float32[]", "requires_grad=True", "no_grad()"]),
+        (lambda x: engine.grad(x.sum(), leaf(1.0)), ["input 0", "float32[]", "allow_unused=True"]),
+        (lambda x: (x * 2).backward(engine.ones(3)), ["(3,)", "(2,)"]),
+        (lambda x: x.add_(1), ["add_", "leaf", "no_grad()"]),
+        (lambda x: x.numpy(), ["detach().numpy()"]),
+        (lambda x: engine.ones(2, dtype="int64", requires_grad=True), ["int64", "dtype='float32'"]),
+        (lambda x: twice(x.exp().sum()), ["second time", f"{__file__}:", "retain_graph=True"]),
+        (lambda x: x.backward(engine.ones(2), accumulation="quick"), ["'racy'", "'locked'"]),
+    ],
+)
+def test_messages_name_what_was_met_and_the_way_out(call, words):
+    with pytest.raises(engine.errors.EngineError) as caught:
+        call(leaf(1.0, 2.0))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def twice(y):
+    y.backward()
+    y.backward()

@@ -27,6 +27,14 @@ def slopes(lib, program, *values):
     return w.grad.tolist()
 
 
+def bends(lib, program, *values):
+    """The gradient of the sum of that gradient."""
+    w = leaf(lib, *values)
+    (slope,) = lib.autograd.grad(program(lib, w).sum(), w, create_graph=True)
+    (bend,) = lib.autograd.grad((slope * slope).sum() + (w * 0).sum(), w)
+    return bend.tolist()
+
+
 def through_a_slice(lib, w):
     b = w * 1
     b[:2].mul_(3)
@@ -222,10 +230,10 @@ NEEDED = "one of the variables needed for gradient"
 OVERLAP = "unsupported operation: some elements of the input"  # only PyTorch refuses that
 
 
-def outcome(lib, program):
-    """The gradient of a program, or why there is none."""
+def outcome(lib, program, derivative=slopes):
+    """A derivative of a program, or why there is none."""
     try:
-        return np.array(slopes(lib, program, *VALUES))
+        return np.array(derivative(lib, program, *VALUES))
     except RuntimeError as error:
         return " ".join(str(error).split()[:7])
 
@@ -252,11 +260,12 @@ def test_programs_at_random(block):
     assert worked > 10
 
 
+@pytest.mark.parametrize("derivative", [slopes, bends])
 @pytest.mark.parametrize("block", range(10))
-def test_programs_at_random_as_pytorch(block):
+def test_programs_at_random_as_pytorch(block, derivative):
     torch = pytest.importorskip("torch")
     for seed in range(block * 40, block * 40 + 40):
-        ours, theirs = outcome(engine, Program(seed)), outcome(torch, Program(seed))
+        ours, theirs = (outcome(lib, Program(seed), derivative) for lib in (engine, torch))
         if isinstance(theirs, str):
             assert theirs == OVERLAP or str(ours) == theirs, seed
         else:
