@@ -146,6 +146,17 @@ def test_a_write_through_a_view_of_a_leaf_raises(lib):
     assert w.tolist() == [2, 2]
 
 
+def test_a_view_made_without_history_is_not_written_to_with_one(lib):
+    x = leaf(lib, 1.0, 2.0) * 1
+    with lib.no_grad():
+        view = x[:1]
+    with pytest.raises(RuntimeError, match="view was created in no_grad mode"):
+        view.mul_(2)
+    with lib.no_grad():
+        view.mul_(2)
+    assert x.tolist() == [2, 2]
+
+
 @pytest.mark.parametrize(
     "copy",
     [
