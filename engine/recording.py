@@ -212,7 +212,11 @@ def record(
         ans, *residuals = ans
     if type(ans) is not np.ndarray:
         ans = np.asarray(ans)
-    out = from_array(ans)
+    out = _new(tensor)
+    out._data = ans
+    out._edge = None
+    out._version = [None]
+    out._view = None
     if op.view and type(args[0]) is tensor and _shares(ans, arrays[0]):
         out._version = args[0]._version
         out._view = _view_of(args[0], op, keywords)

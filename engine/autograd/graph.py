@@ -43,7 +43,7 @@ def queue_callback(callback: Callable[[], None]) -> None:
     """
     if modes.state.task is None:
         raise HookError("final callbacks can only be installed during backward pass")
-    modes.state.task.callbacks.append(callback)
+    modes.state.task.call_at_end(callback)
 
 
 class MultiHandle:
@@ -97,7 +97,7 @@ def register_multi_grad_hook(
             if key not in task.notes:
                 reached = set(task.plan.nodes)
                 waiting = sum(node in reached for node in nodes) if mode == "all" else 1
-                task.notes[key] = [[None] * len(nodes), waiting]
+                task.notes = {**task.notes, key: [[None] * len(nodes), waiting]}
             note = task.notes[key]
             note[0][index] = grad
             note[1] -= 1

@@ -96,7 +96,8 @@ class SGD:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """``zero_grad`` of every parameter."""
         for p in self.params:
-            p.zero_grad(set_to_none)
+            if p._edge is not None:
+                p.zero_grad(set_to_none)
 
     def update(self, index: int, g: np.ndarray, where: Origin | None = None) -> None:
         """Move parameter ``index`` against ``g`` in place; ``g`` is only read. Takes no lock.

@@ -68,8 +68,10 @@ def run(
         policy.commit()
         if task.hooked:
             _after_accumulation(task)
-        for callback in task.callbacks:
-            callback()
+        called = 0
+        while called < len(task.callbacks):  # a callback may add another
+            task.callbacks[called]()
+            called += 1
     finally:
         state.grad, state.task = before, outer
         state.depth -= 1
@@ -226,7 +228,8 @@ class Participant:
     ) -> None:
         """Put each gradient, in shape and dtype of what it is the gradient of, where it belongs."""
         task, ready, workers, graph = self._task, self._ready, self._pool.workers, self._task.graph
-        gathers, leaves = task.gathers, task.plan.leaves
+        gathers, leaves, nodes = task.gathers, task.plan.leaves, task.plan.nodes
+        hook, receive = sync.hook, task.policy.receive
         for route, edge, grad in zip(routes, edges, grads, strict=True):
             if route is None or edge is None:
                 continue
@@ -247,7 +250,10 @@ class Participant:
             if graph:
                 self._rewind()
             if target < leaves:
-                self._arrive(target, grad)
+                if hook is None and nodes[target].hooks is None:
+                    receive(target, grad)
+                else:
+                    self._arrive(target, grad)
                 continue
             task.cells[target] = grad
             if workers:
@@ -263,7 +269,7 @@ class Participant:
             g = call_tensor_hooks(leaf.hooks.tensor, g)
             if policy.accumulates and g is not None:
                 g = call_pre_hooks(leaf, g)
-                self._task.hooked.append(position)
+                self._task.reached(position)
         policy.receive(position, g)
         if hook is not None:
             hook("node.end", leaf)

@@ -53,7 +53,7 @@ class Plan(NamedTuple):
         fill = [0] * len(nodes)  # slots given out so far
         ports: dict[Route, int] = {}  # outputs other than the first
         seeds = _enter(roots, position, fill, ports)
-        rows = [_enter(node.edges, position, fill, ports) for node in nodes]
+        rows = [_enter(node.edges, position, fill, ports) if node.edges else () for node in nodes]
         routes = [row if any(row) else () for row in rows]
         joints = [
             Joint(i, nodes[i].outputs, tuple(ports.get((i, slot), 0) for slot in range(count)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from .. import modes, sync
@@ -70,6 +71,9 @@ class GraphTask:
     outstanding = 0  # offers made and not yet finished
     errors: Sequence[tuple[int, BaseException]] = ()
     newest = 0  # with `graph`: the largest sequence number that was given to a recorded node
+    hooked: Sequence[int] = ()  # leaves with hooks that were reached
+    callbacks: Sequence[Callable[[], None]] = ()  # run at the end
+    notes: Mapping[object, Any] = MappingProxyType({})  # what hooks keep for this backward
     failed = False  # set under lock, read without: a stale read runs one more node
 
     def __init__(self, plan: Plan, policy: Policy, *, retain: bool, graph: bool) -> None:
@@ -84,9 +88,6 @@ class GraphTask:
         self.cells: list[Value | None] = [None] * len(plan.nodes)
         self.clock: int = modes.state.clock  # the caller's, when the backward began
         self.lock = sync.lock()
-        self.hooked: list[int] = []  # leaves with hooks that were reached; append is atomic
-        self.callbacks: list[Callable[[], None]] = []  # run at the end; append is atomic
-        self.notes: dict[object, Any] = {}  # what hooks keep for this backward; guarded by lock
 
     def gather(self, position: int, slot: int, g: Value) -> bool:
         """Add one of several contributions; True for the one call that completed the node."""
@@ -159,6 +160,16 @@ class GraphTask:
             # leave the lock held. A wake-up too many only makes the loop look again.
             self.arrived.get()
             self.waiting = False
+
+    def reached(self, position: int) -> None:
+        """A leaf with hooks has its gradient."""
+        with self.lock:
+            self.hooked = [*self.hooked, position]
+
+    def call_at_end(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` when all is committed; it may add another."""
+        with self.lock:
+            self.callbacks = [*self.callbacks, callback]
 
     def met(self, newest: int) -> None:
         """A participant gave numbers up to ``newest`` to what it recorded."""
