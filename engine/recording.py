@@ -255,9 +255,12 @@ def _view_of(source: Recorded, op: Op, keywords: dict[str, Any]) -> View:
 
 
 def refresh(tensor: Recorded) -> Edge | None:
-    """Where the gradient of ``tensor`` flows; of a view, after all writes to what it views."""
+    """Where the gradient of ``tensor`` flows; of a view, after all writes to what it views.
+
+    A view that was made without history stays without.
+    """
     view = tensor._view
-    if view is not None and view.edge is not view.root._edge:
+    if view is not None and view.recorded and view.edge is not view.root._edge:
         fresh: Any = view.root
         with enable_grad():
             for op, keywords in view.chain:

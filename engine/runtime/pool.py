@@ -62,8 +62,8 @@ class WorkerPool:
         with self._lock:
             if not self.idle or self._closed or not (self._threads or self._start()):
                 return False
-            self._jobs.put(job)  # never blocks; first, so that Ctrl-C between costs no worker
             self.idle -= 1
+            self._jobs.put(job)  # here, where Ctrl-C cannot come between: it would cost a worker
         return True
 
     def _start(self) -> bool:
