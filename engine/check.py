@@ -11,17 +11,14 @@ import numpy as np
 
 from .autograd import grad
 from .creation import from_numpy, tensor
-from .errors import ArgumentError, EngineError, OperandError
+from .errors import ArgumentError, OperandError
+from .errors import GradcheckError as GradcheckError
 from .modes import enable_grad
 from .tensor import Tensor
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
 Function = Callable[..., Any]
-
-
-class GradcheckError(EngineError, RuntimeError):
-    """A derivative is not what finite differences say, or is not the same twice."""
 
 
 def gradcheck(

@@ -83,3 +83,19 @@ class InferenceError(EngineError, RuntimeError):
 
 class ExportError(EngineError, RuntimeError, BufferError):
     """A tensor cannot be handed to another library as it is."""
+
+
+class PositionError(ArgumentError, RuntimeError, TypeError, IndexError):
+    """An argument was named that the call, or the gradients, do not have."""
+
+
+class OutputError(EngineError, RuntimeError, TypeError, ValueError):
+    """A function returned what a transform of it cannot work with."""
+
+
+class StrategyError(ArgumentError, AssertionError):
+    """A Jacobian was asked for by a strategy that does not exist."""
+
+
+class GradcheckError(EngineError, RuntimeError):
+    """A derivative is not what finite differences say, or is not the same twice."""

@@ -17,13 +17,13 @@ from typing import Any
 
 from ..creation import ones_like
 from ..errors import (
-    ArgumentError,
     NonScalarError,
     NotSupportedError,
     OperandError,
     ShapeError,
     UnusedInputError,
 )
+from ..errors import StrategyError as StrategyError
 from ..func.arguments import kind
 from ..func.jacobians import by_columns, by_rows
 from ..func.trace import Trace, alias, materialized, ones_for, pull, recording, trace
@@ -32,10 +32,6 @@ from ..tensor import Tensor
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 Tensors = Tensor | tuple[Tensor, ...]
-
-
-class StrategyError(ArgumentError, AssertionError):
-    """A Jacobian was asked for by a strategy that does not exist."""
 
 
 def vjp(

@@ -9,12 +9,9 @@ import numpy as np
 
 from ..creation import from_numpy, tensor
 from ..errors import ArgumentError, DTypeError, OperandError, ShapeError
+from ..errors import PositionError as PositionError
 from ..tensor import Tensor
 from .containers import leaves, paired
-
-
-class PositionError(ArgumentError, RuntimeError, TypeError, IndexError):
-    """An argument was named that the call, or the gradients, do not have."""
 
 
 def label(function: Any) -> str:

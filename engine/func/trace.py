@@ -14,16 +14,13 @@ from typing import Any
 from .. import sync
 from ..autograd import grad
 from ..creation import DEFAULT_DTYPE, ones_like, zeros_like
-from ..errors import DTypeError, EngineError, NonScalarError
+from ..errors import DTypeError, NonScalarError
+from ..errors import OutputError as OutputError
 from ..graph import Node
 from ..modes import inference_mode, state
 from ..tensor import Tensor, from_array
 from .arguments import as_tensor, kind, label
 from .containers import leaves, map_leaves, refill, sketch
-
-
-class OutputError(EngineError, RuntimeError, TypeError, ValueError):
-    """A function returned what a transform of it cannot work with."""
 
 
 class _Enclosing(sync.local):
