@@ -87,7 +87,8 @@ def test_hooks_nest_and_end():
             raise KeyError
 
     with sync.hooked(lambda point, subject: outer.append(point)):
-        pytest.raises(KeyError, fail)
+        with pytest.raises(KeyError):
+            fail()
         assert inner
         assert not outer
         backward()
