@@ -141,7 +141,7 @@ class Watched(Threads):
         self.made.append("queue")
         return Threads.queue()
 
-    def start_thread(self, target, name, daemon):
+    def start_thread(self, target, name, daemon):  # type: ignore[override]
         self.made.append(name)
         return Threads.start_thread(target, name, daemon)
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_a_callback_that_fails_leaves_nothing_running(mode, callback):
 
 
 def test_progress_says_how_far_it_is():
-    seen = []
+    seen: list[Any] = []
     problem = Problem()
     problem.train(threads=2, epochs=3, batch_size=16, progress=seen.append)
     assert all(0 <= p.epoch <= p.epochs == 3 and 0 <= p.step <= p.steps == 13 for p in seen)
@@ -128,7 +129,7 @@ class Refusing(Threads):
     def __init__(self):
         self.left = 1
 
-    def start_thread(self, target, name, daemon):
+    def start_thread(self, target, name, daemon):  # type: ignore[override]
         self.left -= 1
         if self.left < 0:
             raise RuntimeError("can't start new thread")
@@ -148,7 +149,7 @@ def test_a_thread_that_cannot_be_started_stops_those_that_could():
 @pytest.mark.parametrize("mode", MODES)
 def test_an_interrupt_stops_all(mode):
     problem = Problem(rows=1600)
-    main = threading.main_thread().ident
+    main = threading.main_thread().ident or 0
 
     def loss(*batch):
         if len(problem.batches) == 20:

@@ -1,6 +1,7 @@
 """Hogwild training: each example once, streams that no thread count changes, updates counted."""
 
 import threading
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -204,7 +205,12 @@ def test_a_training_in_another_thread_caps_blas_too():
 
     def elsewhere():
         seen = []
-        Problem().train(evaluate=lambda: seen.append(blas_threads()) or 0.0)
+
+        def evaluate():
+            seen.append(blas_threads())
+            return 0.0
+
+        Problem().train(evaluate=evaluate)
         return seen, blas_threads()
 
     before = blas_threads()
@@ -299,9 +305,9 @@ def test_a_bad_argument_is_refused_before_a_thread_starts(options, error, messag
 
 
 def test_an_optimizer_of_another_kind_is_refused():
-    problem = Problem()
+    problem, no_optimizer = Problem(), cast(Any, [])
     with pytest.raises(OperandError, match="must be an SGD, got list"):
-        engine.hogwild.train(problem.loss, problem.data, [problem.w])
+        engine.hogwild.train(problem.loss, problem.data, no_optimizer)
 
 
 @pytest.mark.parametrize(

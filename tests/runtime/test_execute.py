@@ -1,6 +1,7 @@
 """The loop: who runs what, on which thread, and that nothing waits for itself."""
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_the_order_of_additions_does_not_depend_on_who_makes_them(workers):
     expected, _ = answer(engine.WorkerPool(0))
     helped = set()
     for seed in range(40):
-        with engine.WorkerPool(workers, heavy=0, order=lambda s=seed: Seeded(s)) as pool:
+        with engine.WorkerPool(workers, heavy=0, order=partial(Seeded, seed)) as pool:
             got, threads = answer(pool)
         assert got == expected
         helped |= threads
@@ -138,7 +139,7 @@ def nesting(depth, pool, log):
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_a_backward_in_a_backward_runs_inline_and_waits_for_nobody(workers):
-    log = []
+    log: list[int] = []
     with engine.WorkerPool(workers, heavy=0) as pool:
         walk(nesting(5, pool, log), pool=pool)
     assert sorted(log) == sorted(depth for depth in range(6) for _ in range(2 ** (6 - depth)))

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from typing import Any
 
 import pytest
 
@@ -109,7 +110,8 @@ def test_what_an_error_is_attached_to_does_not_depend_on_where_it_is_raised():
 def test_siblings_do_not_begin_once_one_has_failed():
     """The worker is inside of its node when the caller's fails: it begins no other."""
     main = threading.current_thread()
-    working, tasks = threading.Event(), []
+    working = threading.Event()
+    tasks: list[Any] = []
 
     def first():
         if threading.current_thread() is main:
@@ -133,7 +135,8 @@ def test_siblings_do_not_begin_once_one_has_failed():
 def test_nothing_begins_after_the_raise(seed):
     root, nodes = random_graph(seed, 60, price=1)
     nodes[20 + seed].before = failing(Broken())
-    raised, late = [], []
+    raised: list[bool] = []
+    late: list[str] = []
 
     def hook(point, subject):
         if raised:
@@ -198,7 +201,7 @@ def test_an_order_that_fails_in_a_worker_is_raised_in_the_caller_or_harmless():
 def interruptible():
     """Ctrl-C raises KeyboardInterrupt in the main thread, as it does in a script."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    yield lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     signal.signal(signal.SIGINT, before)
 
 
@@ -214,7 +217,8 @@ def test_an_interrupt_in_a_rule_stops_the_backward(interruptible):
 def test_an_interrupt_while_waiting_for_a_worker(interruptible, trial):
     """The caller has nothing left to do: Ctrl-C wakes it, the worker stops after its node."""
     main = threading.current_thread()
-    meeting, tasks, late = Meeting(2), [], Fake(1, leaf())
+    meeting, late = Meeting(2), Fake(1, leaf())
+    tasks: list[Any] = []
 
     def begin():
         meeting.come()

@@ -125,7 +125,12 @@ def test_seeds_come_before_what_flows_in():
 def test_outputs_of_one_node_are_kept_apart():
     x = leaf()
     seen = []
-    both = Fake(1, x, outputs=2, rule=lambda g, index: seen.append(g) or Number(1))
+
+    def rule(g, index):
+        seen.append(g)
+        return Number(1)
+
+    both = Fake(1, x, outputs=2, rule=rule)
     first, second, third = Fake(2, (both, 1)), Fake(3, (both, 0)), Fake(4, (both, 1))
     walk(Fake(5, first, second, third), seeds=[Term("g")])
     assert [[term.made for term in outputs] for outputs in seen] == [["g", ("g", "g")]]
@@ -134,7 +139,12 @@ def test_outputs_of_one_node_are_kept_apart():
 def test_an_output_that_nothing_flows_into_gets_none():
     x = leaf()
     seen = []
-    both = Fake(1, x, outputs=2, rule=lambda g, index: seen.append(g) or Number(1))
+
+    def rule(g, index):
+        seen.append(g)
+        return Number(1)
+
+    both = Fake(1, x, outputs=2, rule=rule)
     walk(Fake(2, (both, 1)), seeds=[Number(5)])
     assert seen == [[None, 5]]
 

@@ -31,6 +31,9 @@ def busy(pool, count=1):
         go.set()
 
 
+WORKER = "engine-worker"
+
+
 def graph():
     root, _ = random_graph(0, 40, price=1)
     return root
@@ -56,7 +59,7 @@ def test_all_start_at_the_first_job():
 def test_workers_are_no_daemons():
     """An interpreter that exits waits for them; it must, they may be writing."""
     with engine.WorkerPool(2) as pool, busy(pool):
-        assert not any(thread.daemon for thread in pool._threads)
+        assert not any(t.daemon for t in threading.enumerate() if t.name.startswith(WORKER))
 
 
 def test_a_pool_takes_as_many_jobs_as_it_has_workers():
@@ -193,7 +196,7 @@ class Refusing(Threads):
     def __init__(self, starts):
         self.left = starts
 
-    def start_thread(self, target, name, daemon):
+    def start_thread(self, target, name, daemon):  # type: ignore[override]
         self.left -= 1
         if self.left < 0:
             raise RuntimeError("can't start new thread")

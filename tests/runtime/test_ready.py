@@ -1,5 +1,7 @@
 """ReadyQueue: who runs next."""
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +56,7 @@ def test_a_walk_follows_the_queue_that_the_pool_makes():
     orders = set()
     for seed in range(20):
         root, nodes = random_graph(1, 40)
-        order = ran(root, nodes, lambda seed=seed: Seeded(seed))
+        order = ran(root, nodes, partial(Seeded, seed))
         assert sorted(order) == list(range(1, 41))
         orders.add(tuple(order))
     assert len(orders) > 5
@@ -63,7 +65,7 @@ def test_a_walk_follows_the_queue_that_the_pool_makes():
 def test_no_order_runs_a_node_before_all_that_feed_it():
     for seed in range(30):
         root, nodes = random_graph(seed, 40)
-        rank = {seq: i for i, seq in enumerate(ran(root, nodes, lambda s=seed: Seeded(s)))}
+        rank = {seq: i for i, seq in enumerate(ran(root, nodes, partial(Seeded, seed)))}
         for node in nodes:
             for target, _ in node.edges:
                 if isinstance(target, Fake):
@@ -76,8 +78,13 @@ def test_leaves_take_no_place_in_a_queue():
     class Watched(Newest):
         def __init__(self):
             super().__init__()
-            push = self.push
-            self.push = lambda position: (pushed.append(position), push(position))
+            enqueue = self.push
+
+            def push(position):
+                pushed.append(position)
+                enqueue(position)
+
+            self.push = push
 
     x, y = leaf(), leaf()
     root = Fake(2, Fake(1, x, y), y)

@@ -1,6 +1,7 @@
 """One backward gives the same bits for any number of workers and any schedule."""
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_two_hundred_schedules_give_the_bits_of_a_sequential_run(workers):
             expected = bits(gradients(graph))
         with (
             engine.sync.hooked(hook),
-            engine.WorkerPool(workers, heavy=0, order=lambda s=seed: Seeded(s)),
+            engine.WorkerPool(workers, heavy=0, order=partial(Seeded, seed)),
         ):
             assert bits(gradients(graph)) == expected
     assert len(threads) > 1
@@ -62,7 +63,7 @@ def test_matrix_products_too():
     with engine.WorkerPool(0):
         expected = answer()
     for seed in range(10):
-        with engine.WorkerPool(2, heavy=0, order=lambda s=seed: Seeded(s)):
+        with engine.WorkerPool(2, heavy=0, order=partial(Seeded, seed)):
             assert answer() == expected
 
 
