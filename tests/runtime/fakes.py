@@ -117,7 +117,7 @@ def random_graph(seed: int, size: int, leaves: int = 3, **options: Any) -> tuple
 def added_up(root: Any, seed: Any) -> dict[Node, Any]:
     """What the leaves get, computed as plainly as can be: newest node first, one contribution
     after the other."""
-    total = {root: seed}
+    total: dict[Any, Any] = {root: seed}
     found, stack = {root}, [root]
     while stack:
         for node, _ in stack.pop().edges:
@@ -125,7 +125,7 @@ def added_up(root: Any, seed: Any) -> dict[Node, Any]:
                 found.add(node)
                 stack.append(node)
     for node in sorted((n for n in found if isinstance(n, Fake)), key=lambda n: -n.seq):
-        for index, (target, _) in enumerate(node.edges):
+        for index, (target, _) in enumerate(filter(None, node.edges)):
             g = node.rule(total[node], index)
             total[target] = total[target] + g if target in total else g
     return {node: g for node, g in total.items() if not isinstance(node, Fake)}

@@ -39,10 +39,10 @@ def test_seeds_differ_in_their_orders():
 
 def ran(root, nodes, order):
     """The order in which a walk with this queue takes the nodes."""
-    log = []
+    log: list[int] = []
     for node in nodes:
         if isinstance(node, Fake):
-            node.before = lambda node=node: log.append(node.seq)
+            node.before = partial(log.append, node.seq)
     walk(root, pool=engine.WorkerPool(0, order=order))
     return log
 

@@ -186,7 +186,8 @@ def racy_outcome(order):
 @pytest.mark.parametrize("order", sorted(set(permutations("aabb"))))
 def test_racy_loses_what_is_overwritten_and_nothing_else(order):
     """In every order of two reads and two stores: the sum, or one whole contribution of the two."""
-    memory, seen, expected = 0, {}, 0
+    seen: dict[str, int] = {}
+    memory = expected = 0
     for name in order:  # the first turn of a thread reads, the second stores
         if name in seen:
             expected = memory = seen[name] + {"a": 1, "b": 2}[name]

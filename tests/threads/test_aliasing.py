@@ -1,6 +1,7 @@
 """A gradient shares memory with nothing: not with another gradient, a seed, or what was saved."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_grads_seeds_and_data_are_apart(name, mode, workers):
     a, b = (engine.randn(SIZE, requires_grad=True) for _ in range(2))
     y = graphs()[name](a, b)
     seed = engine.ones_like(y)
-    kept = []
+    kept: list[Any] = []
     y.register_hook(kept.append)
     with engine.WorkerPool(workers, heavy=0):
         y.backward(seed, accumulation=mode, retain_graph=True)

@@ -14,7 +14,7 @@ from tests.threads.together import together
 
 def line():
     """The line that calls this."""
-    return inspect.currentframe().f_back.f_lineno
+    return inspect.stack()[1].lineno
 
 
 def write(t):

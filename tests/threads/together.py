@@ -49,6 +49,12 @@ def together(*functions: Callable[[], Any]) -> list[Any]:
     return [outcome.value for outcome in ended]
 
 
+def repeat(times: int, action: Callable[..., Any], *arguments: Any) -> None:
+    """Call the action so many times."""
+    for _ in range(times):
+        action(*arguments)
+
+
 def give_way() -> None:
     """Let another thread go on, if one can."""
     sleep(0)
