@@ -101,20 +101,25 @@ class Node:
         """
         return hooks_of(self).post.register(hook)
 
-    def claim(self) -> bool:
-        """Take the right to consume what this node saved; False if it saved nothing.
+    def claimable(self) -> bool:
+        """Whether there is a right to consume what this node saved: the caller holds ``claims``.
 
-        Raises ``GraphReleasedError`` if somebody has that right already. Atomic.
+        Raises ``GraphReleasedError`` if another backward has it.
         """
         return False
 
+    def claim(self) -> None:
+        """Take that right: the caller holds ``claims``."""
+
     def unclaim(self) -> None:
-        """Give the right back, unless it has been used: the backward failed before it got here."""
+        """Give it back, unless it has been used: the backward failed before it got here."""
 
     def cost(self, g: Value) -> int:
         """Estimated element operations of ``pull``: decides whether a hand-off can pay."""
         return math.prod(g.shape)
 
+
+claims = sync.process_lock()  # guards ``claimed`` of every node: held while a backward claims all
 
 LEAF_SEQ = sys.maxsize  # a leaf runs as soon as its gradient is complete
 

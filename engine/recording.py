@@ -89,7 +89,7 @@ class OpNode(Node):
     op: Op  # immutable
     recipe: Recipe  # immutable
     saved: list[Saved]  # atomic
-    claimed: bool  # guarded by _claims
+    claimed: bool  # guarded by graph.claims
 
     def name(self) -> str:
         return f"{self.op.name.title().replace('_', '')}Backward0"
@@ -121,18 +121,16 @@ class OpNode(Node):
         assert edge is not None
         return edge[0].output(edge[1])[0]
 
-    def claim(self) -> bool:
-        if not self.recipe.consumes:
-            return False
-        with _claims:
-            taken, self.claimed = self.claimed, True
-        if taken:
+    def claimable(self) -> bool:
+        if self.recipe.consumes and self.claimed:
             raise self._released()
-        return True
+        return self.recipe.consumes
+
+    def claim(self) -> None:
+        self.claimed = True
 
     def unclaim(self) -> None:
-        with _claims:
-            self.claimed = not self.saved
+        self.claimed = not self.saved
 
     def _released(self) -> GraphReleasedError:
         return GraphReleasedError(

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import sync
 from ..errors import GraphReleasedError, InferenceError, OperandError, SavedValueChangedError
 from ..graph import LEAF_SEQ, Edge, Node, VersionCell, describe
 from ..modes import state
@@ -37,9 +36,6 @@ def closed(tensor: Tensor) -> View:
     return View(from_array(tensor._data), (), None, recorded=False)
 
 
-_claims = sync.process_lock()  # guards Releasing.claimed of every node: held for two assignments
-
-
 class Releasing(Node):
     """A node that keeps something for its backward, until one that does not retain has used it.
 
@@ -65,18 +61,16 @@ class Releasing(Node):
         if self.consumes and not retain:
             self.saved.append(saved)
 
-    def claim(self) -> bool:
-        if not self.consumes:
-            return False
-        with _claims:
-            taken, self.claimed = self.claimed, True
-        if taken:
+    def claimable(self) -> bool:
+        if self.consumes and self.claimed:
             raise self._released()
-        return True
+        return self.consumes
+
+    def claim(self) -> None:
+        self.claimed = True
 
     def unclaim(self) -> None:
-        with _claims:
-            self.claimed = not self.saved
+        self.claimed = not self.saved
 
     def _released(self) -> GraphReleasedError:
         return GraphReleasedError(

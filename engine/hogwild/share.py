@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+import threadpoolctl
 from threadpoolctl import threadpool_limits
 
 from .. import sync
@@ -72,6 +73,7 @@ def one_blas_thread() -> Iterator[None]:
     with _lock:
         _capped += 1
         if _cap is None:
+            _any_thread_may_set_it()
             _cap = threadpool_limits(1, user_api="blas")
     try:
         yield
@@ -79,5 +81,15 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _capped -= 1
             if not _capped and _cap is not None:
+                _any_thread_may_set_it()
                 _cap.restore_original_limits()
+                _any_thread_may_set_it()
                 _cap = None
+
+
+def _any_thread_may_set_it() -> None:
+    """From its version 3.8 on threadpoolctl ignores, silently, all threads but the first to ask."""
+    controller = getattr(threadpoolctl, "OpenBLASController", None)
+    release = getattr(controller, "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)

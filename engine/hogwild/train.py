@@ -89,7 +89,7 @@ def train(
             seconds, mean = job.run_epoch(epoch, workers, report)
             metric = None if evaluate is None else _evaluated(evaluate)
             stats.append(EpochStats(epoch, mean, metric, seconds, job.steps / seconds))
-        report(0)
+            report(0)
     staleness = dict(sorted(job.staleness.items()))
     seconds = perf_counter() - started
     return TrainResult(mode, workers, tuple(stats), staleness, facts, epochs * job.steps, seconds)

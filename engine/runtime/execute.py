@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 
 from .. import modes, sync
-from ..graph import Edge, Leaf, Node, describe
+from ..graph import Edge, Leaf, Node, claims, describe
 from ..values import Value, fit
 from .accumulate import Policy
 from .hooked import (
@@ -47,7 +47,7 @@ def run(
     nodes are attached as notes. Nothing is committed then.
     """
     hook = sync.hook
-    claimed = None if retain else _claim(plan)
+    claimed: Sequence[Node] = () if retain else _claim(plan)
     task = GraphTask(plan, policy, retain=retain, graph=graph)
     if hook is not None:
         hook("task.begin", task)
@@ -62,8 +62,9 @@ def run(
         if graph:
             state.clock = max(task.clock, task.newest)
         if task.errors:
-            if claimed is not None:
-                claimed.unclaim()
+            with claims:
+                for node in claimed:
+                    node.unclaim()
             _raise_first(task)
         policy.commit()
         if task.hooked:
@@ -101,16 +102,21 @@ def _drive_elsewhere(task: GraphTask, pool: WorkerPool, seeds: Sequence[Value]) 
             task.fail(-1, error)
 
 
-def _claim(plan: Plan) -> Node | None:
-    """Of several backwards that would release what a graph has saved, let exactly one begin.
+def _claim(plan: Plan) -> list[Node]:
+    """Of several backwards that would release what graphs have saved, let exactly one begin.
 
-    They meet at the newest node that has something to release; without this, two that walk the
-    branches below it in different orders could each take what the other needs.
+    All that it will release, or nothing, in one step: two that share a part and walk it in
+    different orders (equal ages, workers) could else each take what the other needs.
     """
-    for position in range(plan.leaves, len(plan.nodes)):
-        if plan.routes[position] and plan.nodes[position].claim():
-            return plan.nodes[position]
-    return None
+    with claims:
+        mine = [
+            node
+            for node, routes in zip(plan.nodes, plan.routes, strict=True)
+            if routes and node.claimable()
+        ]
+        for node in mine:
+            node.claim()
+    return mine
 
 
 class Participant:

@@ -87,11 +87,6 @@ def test_case_60_or_retained(lib):
     assert only(x.grad) == 2 * THREADS
 
 
-@pytest.mark.xfail(
-    reason="equal sequence numbers: each backward takes what the other needs, and both fail",
-    raises=AssertionError,
-    strict=True,
-)
 def test_case_60_one_succeeds_whatever_the_order_in_which_they_come_to_the_shared_parts():
     """Parts made in two threads are of one age: each backward begins with another one."""
     x = long(engine, 0.0)
