@@ -209,8 +209,8 @@ def _versions(call: _Call, nodes: Sequence[Node], base: int) -> list[Version]:
     """The versions of the arguments, and of what a run saved that had not been made inside."""
     found = {id(cell): (cell, token) for node in nodes for cell, token in _read(node, base)}
     for tensor in call.tensors():
-        if tensor._version is not None:
-            found[id(tensor._version)] = tensor._version, tensor._version[0]
+        if tensor._cell is not None:
+            found[id(tensor._cell)] = tensor._cell, tensor._cell[0]
     return list(found.values())
 
 

@@ -33,6 +33,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """
     if isinstance(data, Tensor):
         data = data._data
+    elif hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
+        data = np.from_dlpack(data)  # another library's array
     try:
         array = np.array(data, dtype=dtype)
     except ValueError as error:
@@ -55,7 +57,7 @@ def _made(array: np.ndarray, requires_grad: bool) -> Tensor:
     """A new tensor over ``array``; in inference mode one that no graph can use."""
     made = from_array(array)
     if state.inference:
-        made._version = INFERENCE
+        made._cell = INFERENCE
     return made.requires_grad_(requires_grad)
 
 

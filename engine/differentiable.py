@@ -51,7 +51,7 @@ class Differentiable(Recorded):
         Raises ``DTypeError`` for other than floating point, ``InPlaceError`` to stop a non-leaf.
         """
         if requires_grad and self._edge is None:
-            if self._version is INFERENCE:
+            if self._cell is INFERENCE:
                 raise InferenceError(
                     "Setting requires_grad=True on inference tensor outside InferenceMode is not "
                     "allowed: clone() it first"

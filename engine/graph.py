@@ -55,7 +55,7 @@ class Node:
     thread waits for another to number its nodes). ``shape``, ``dtype``: of output 0. All immutable.
     """
 
-    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "origin", "seq", "shape")
+    __slots__ = ("__weakref__", "_metadata", "dtype", "edges", "hooks", "origin", "seq", "shape")
 
     edges: Sequence[Edge | None]
     seq: int
@@ -74,6 +74,15 @@ class Node:
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """Where the gradient of each input goes, as (node, output number)."""
         return tuple((None, 0) if edge is None else edge for edge in self.edges)
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dict for whatever the user wants to note on this node. Externally synchronised."""
+        try:
+            return self._metadata
+        except AttributeError:
+            self._metadata: dict[Any, Any] = {}
+            return self._metadata
 
     def output(self, port: int) -> tuple[Shape, np.dtype[Any]]:
         """Shape and dtype of one of the outputs."""

@@ -28,19 +28,20 @@ class Writable(Differentiable):
 
     def is_inference(self) -> bool:
         """Whether it was made in inference mode."""
-        return self._version is INFERENCE
+        return self._cell is INFERENCE
 
     def _wrote(self, where: Origin) -> None:
         """Note a write to the elements, so that a backward that saved them raises."""
-        cell = self._version
+        cell = self._cell
         if cell is not None and cell is not INFERENCE:
             cell[0] = (cell[0][0] + 1 if cell[0] else 1, where)
 
     @property
-    def _version_number(self) -> int:
-        """How many writes were counted."""
-        cell = self._version
-        return cell[0][0] if cell and cell[0] else 0
+    def _version(self) -> int:
+        """How many writes were counted, as PyTorch spells it; for shared parameters always 0."""
+        if self.is_inference():
+            raise InferenceError("Inference tensors do not track version counter")
+        return self._cell[0][0] if self._cell and self._cell[0] else 0
 
     def _check_writable(self, name: str) -> None:
         if self.is_inference() and not state.inference:

@@ -32,11 +32,11 @@ _SEQUENCES = (list, tuple)
 class Recorded:
     """What recording has to know of a Tensor: its elements, and its place in the graph."""
 
-    __slots__ = ("__weakref__", "_data", "_edge", "_version", "_view")
+    __slots__ = ("__weakref__", "_cell", "_data", "_edge", "_view")
 
     _data: np.ndarray
     _edge: Edge | None  # where its gradient goes: (Leaf, 0), (Node, output), or None
-    _version: VersionCell | None  # None: shared for Hogwild, writes are not counted
+    _cell: VersionCell | None  # None: shared for Hogwild, writes are not counted
     _view: View | None  # what it is a view of
 
 
@@ -174,7 +174,7 @@ class OpNode(Node):
             answer = op.environment[index] == "ans"
             if answer or (index < inputs and self.edges[index] is not None):
                 kept[index] = from_array(kept[index], (self, 0) if answer else self.edges[index])
-                kept[index]._version = cells.get(index)
+                kept[index]._cell = cells.get(index)
         for index in saved:
             name = op.environment[index]
             if name in op.residuals:
@@ -213,10 +213,10 @@ def record(
     out = _new(tensor)
     out._data = ans
     out._edge = None
-    out._version = [None]
+    out._cell = [None]
     out._view = None
     if op.view and type(args[0]) is tensor and _shares(ans, arrays[0]):
-        out._version = args[0]._version
+        out._cell = args[0]._cell
         out._view = _view_of(args[0], op, keywords)
     if op.rules and state.grad:
         edges = [
@@ -232,7 +232,7 @@ def record(
                 if state.saved_hooks:
                     _pack(node)
     elif state.inference:
-        out._version = INFERENCE
+        out._cell = INFERENCE
     return out
 
 
@@ -306,7 +306,7 @@ def _save(recipe: Recipe, args: Sequence[Any], environment: list[Any], out: Reco
     for index in recipe.saved_inputs:
         value = args[index]
         if type(value) is _tensor_class:
-            cell = value._version
+            cell = value._cell
             if cell is INFERENCE:
                 raise InferenceError(
                     "Inference tensors cannot be saved for backward: use clone() outside of "
@@ -314,8 +314,8 @@ def _save(recipe: Recipe, args: Sequence[Any], environment: list[Any], out: Reco
                 )
             if cell is not None:
                 checks.append((index, cell, cell[0]))
-    if recipe.saves_ans and out._version is not None:
-        checks.append((recipe.ans, out._version, out._version[0]))
+    if recipe.saves_ans and out._cell is not None:
+        checks.append((recipe.ans, out._cell, out._cell[0]))
     return recipe.pick(environment), checks
 
 
@@ -370,6 +370,6 @@ def from_array(data: np.ndarray, edge: Edge | None = None) -> Any:
     out = _new(_tensor_class)
     out._data = data
     out._edge = edge
-    out._version = [None]
+    out._cell = [None]
     out._view = None
     return out

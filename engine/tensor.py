@@ -11,6 +11,7 @@ import numpy as np
 from . import printing, recording
 from .errors import (
     ExportError,
+    InPlaceError,
     NonScalarError,
     NotSupportedError,
     OperandError,
@@ -28,6 +29,8 @@ Scalar = bool | int | float
 record: Callable[[Op, tuple[Any, ...], dict[str, Any]], Tensor] = recording.record
 from_array: Callable[[np.ndarray], Tensor] = recording.from_array
 
+
+_ABOUT = (np.shape, np.ndim, np.size)
 
 _REDUCTIONS: dict[Any, Op] = {
     np.add: OPS["sum"],
@@ -87,7 +90,7 @@ class Tensor(Writable):
     def detach(self) -> Tensor:
         """The same memory without history: writes through it count as writes to this tensor."""
         out = from_array(self._data)
-        out._version = self._version
+        out._cell = self._cell
         return out
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -108,6 +111,13 @@ class Tensor(Writable):
         if not self.is_leaf:
             raise RequiresGradError("cannot pickle a tensor with history: detach() it first")
         return _rebuild, (self._data, self.requires_grad)
+
+    def detach_(self) -> Tensor:
+        """Forget the history of this very tensor. Raises ``InPlaceError`` for a view."""
+        if self._view is not None:
+            raise InPlaceError("Can't detach views in-place. Use detach() instead")
+        self._edge = None
+        return self
 
     @property
     def data(self) -> Tensor:
@@ -209,7 +219,9 @@ class Tensor(Writable):
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], keywords: dict[str, Any]
-    ) -> Tensor:
+    ) -> Any:
+        if function in _ABOUT:  # no elements are read, no gradient can be lost
+            return function(args[0]._data, *args[1:], **keywords)
         op = BY_FUNCTION.get(function)
         if op is None:
             raise OperandError(f"numpy.{function.__name__} of a Tensor is not supported")

@@ -210,7 +210,7 @@ def _place(value: Any, edge: Edge, ctx: FunctionCtx, args: Sequence[Any]) -> Any
     constant = value.dtype.kind not in "fc" or any(value is c for c in ctx._constants)
     place = None if constant else edge
     if any(value is d for d in ctx._dirty) and any(value is a for a in args):
-        value._rebase(tensor_at(value._data, place, value._version))
+        value._rebase(tensor_at(value._data, place, value._cell))
     elif value._edge is not None or any(value is a for a in args):
         return _alias(value, place)
     else:
@@ -221,6 +221,6 @@ def _place(value: Any, edge: Edge, ctx: FunctionCtx, args: Sequence[Any]) -> Any
 
 
 def _alias(tensor: Tensor, edge: Edge | None) -> Tensor:
-    out = tensor_at(tensor._data, edge, tensor._version)
+    out = tensor_at(tensor._data, edge, tensor._cell)
     out._view = closed(tensor)
     return out

@@ -198,7 +198,7 @@ def _refused(backward: Callable[..., Any], ctx: FunctionCtx, grads: Any, result:
     refusal.seq = newer_than(edges)
     refusal.origin, refusal.hooks = caller(2), None
     refused = tuple(
-        tensor_at(t._data, (refusal, port), t._version) if isinstance(t, Tensor) else t
+        tensor_at(t._data, (refusal, port), t._cell) if isinstance(t, Tensor) else t
         for port, t in enumerate(results)
     )
     return refused if isinstance(result, tuple) else refused[0]

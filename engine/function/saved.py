@@ -27,7 +27,7 @@ def newer_than(edges: Sequence[Edge | None]) -> int:
 def tensor_at(data: np.ndarray, edge: Edge | None, cell: VersionCell | None) -> Tensor:
     """A tensor over ``data`` with its place in the graph and in the count of writes."""
     out = from_array(data)
-    out._edge, out._version = edge, cell
+    out._edge, out._cell = edge, cell
     return out
 
 
@@ -98,7 +98,7 @@ class Kept:
         own = edge is not None and edge[0] is node
         self._edge = None if own else edge
         self._port = edge[1] if own and edge is not None else -1
-        self.cell = tensor._version
+        self.cell = tensor._cell
         self.token = self.cell[0] if self.cell is not None else None
         self._data: Any = tensor._data
         self._unpack: Callable[[Any], Any] | None = None

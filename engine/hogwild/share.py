@@ -35,7 +35,7 @@ def share(params: Iterable[Tensor]) -> list[Tensor]:
         if not isinstance(p, Tensor) or not p.is_leaf:
             raise OperandError(f"share: only leaf Tensors can be shared, not {p!r}")
     for p in shared:
-        p._version = None
+        p._cell = None
     return shared
 
 
@@ -50,9 +50,9 @@ def shared(params: Sequence[Tensor]) -> Iterator[None]:
     """``share`` for a ``with`` block: versions are counted again when the last block has ended."""
     with _lock:
         for p in params:
-            runs, cell = _users.get(p, (0, p._version))
+            runs, cell = _users.get(p, (0, p._cell))
             _users[p] = runs + 1, cell
-            p._version = None
+            p._cell = None
     try:
         yield
     finally:
@@ -62,7 +62,7 @@ def shared(params: Sequence[Tensor]) -> Iterator[None]:
                 if runs > 1:
                     _users[p] = runs - 1, cell
                 else:
-                    p._version = cell
+                    p._cell = cell
                     p._wrote(caller(2))
 
 

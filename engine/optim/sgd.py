@@ -115,7 +115,7 @@ class SGD:
         else:
             step = _scratch.of(data.dtype)[: data.size].reshape(data.shape)
             np.subtract(data, np.multiply(g, self.lr, out=step), out=data)
-        if p._version is not None:
+        if p._cell is not None:
             p._wrote(where or caller(2))
 
     def _update_in_pieces(self, index: int, data: np.ndarray, g: np.ndarray) -> None:
