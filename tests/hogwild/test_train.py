@@ -199,7 +199,6 @@ def test_blas_comes_back_after_an_error():
     assert blas_threads() == before
 
 
-@pytest.mark.xfail(strict=False, reason="one thread controls BLAS: see share.py")
 def test_a_training_in_another_thread_caps_blas_too():
     Problem().train()
 
@@ -218,7 +217,6 @@ def test_a_training_in_another_thread_caps_blas_too():
     assert blas_threads() == before
 
 
-@pytest.mark.xfail(strict=False, reason="one thread controls BLAS: see share.py")
 def test_two_trainings_at_once_cap_blas_until_the_last_has_ended():
     before, seen = blas_threads(), []
     first_in, second_in, first_out = (threading.Event() for _ in range(3))

@@ -145,6 +145,33 @@ def test_a_backward_in_a_backward_runs_inline_and_waits_for_nobody(workers):
     assert sorted(log) == sorted(depth for depth in range(6) for _ in range(2 ** (6 - depth)))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_backwards_may_be_nested_deeper_than_a_stack_is(workers):
+    """A few Python frames each: two hundred are too many for one thread."""
+    reached = []
+
+    def descend(depth):
+        reached.append(depth)
+        if depth:
+            node = Fake(1, leaf(), price=HEAVY, before=lambda: descend(depth - 1))
+            other = Fake(2, leaf(), price=HEAVY)
+            assert len(walk(Fake(3, node, other), pool=pool)) == 2
+
+    with engine.WorkerPool(workers, heavy=0) as pool:
+        descend(200)
+    assert reached == list(range(200, -1, -1))
+
+
+def test_an_error_comes_up_through_all_nested_backwards():
+    def descend(depth):
+        if not depth:
+            raise KeyError("at the bottom")
+        walk(Fake(1, leaf(), before=lambda: descend(depth - 1)))
+
+    with pytest.raises(KeyError, match="at the bottom"):
+        descend(100)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_backward_in_every_thread_at_once_waits_for_nobody(workers):
     """All workers and the caller are inside of a node when they start a backward of their own."""

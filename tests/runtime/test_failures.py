@@ -51,6 +51,15 @@ def test_nothing_is_committed_after_an_error(workers):
     assert not commits
 
 
+def test_nothing_runs_after_an_error():
+    below, broken = Fake(1, leaf()), Fake(3, leaf(), before=failing(Broken()))
+    other = Fake(2, below)
+    with pytest.raises(Broken):
+        walk(Fake(4, broken, other))
+    assert not other.threads
+    assert not below.threads
+
+
 def two_that_fail_at_once(first, second):
     """Two branches, one on a worker, that raise when both have begun: the newer one `first`."""
     meeting = Meeting(2)

@@ -196,6 +196,21 @@ def test_racy_loses_what_is_overwritten_and_nothing_else(order):
     assert racy_outcome(order) == expected
 
 
+def test_racy_adds_each_contribution_once():
+    x = leaf()
+    for amount in (1, 2, 4):
+        contribute(x, amount, accumulation="racy")
+    assert value(x.grad) == 7
+
+
+def test_racy_never_rebinds():
+    x = leaf()
+    contribute(x, 1, accumulation="racy")
+    memory = x.grad.numpy()
+    contribute(x, 1, accumulation="racy")
+    assert x.grad.numpy() is memory
+
+
 def test_a_lost_update_is_exactly_one():
     assert racy_outcome("abab") == 2
     assert racy_outcome("abba") == 1
@@ -234,10 +249,12 @@ def raising(x):
 
 
 def test_a_backward_that_raises_leaves_every_grad_under_locked():
+    late = raising(leaf(10))
     fresh, used = leaf(10), leaf(10)
     used.grad = engine.ones(10)
-    with pytest.raises(ZeroDivisionError):
-        (used.sum() + fresh.sum() + raising(leaf(10))).backward()
+    early = used * 3 + fresh  # newer, so their gradients come first
+    with engine.WorkerPool(0), pytest.raises(ZeroDivisionError):
+        (early.sum() + late).backward()
     assert fresh.grad is None
     assert value(used.grad) == 1
 

@@ -1,0 +1,125 @@
+"""The tests of this folder fail when the engine is broken on purpose."""
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+import engine
+from engine import graph, modes, recording, sync
+from engine.errors import GraphReleasedError
+from engine.runtime import accumulate
+from engine.runtime.task import Gather
+from engine.sync import Threads
+from tests import test_optim
+from tests.runtime import test_execute, test_gather
+from tests.runtime.fakes import Term
+from tests.threads import (
+    test_accumulation,
+    test_aliasing,
+    test_functional,
+    test_modes_of_workers,
+    test_one_graph,
+)
+
+Caught = (AssertionError, pytest.fail.Exception)
+
+
+class Unlocked(Threads):
+    """Leaves whose lock does nothing."""
+
+    rlock = staticmethod(nullcontext)  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        test_accumulation.test_under_locked_additions_exclude_each_other,
+        test_optim.test_steps_exclude_each_other,
+    ],
+)
+def test_a_lock_that_does_nothing_is_noticed(test):
+    test()
+    with sync.controlled(Unlocked()), pytest.raises(Caught):
+        test()
+
+
+def test_a_contribution_that_is_counted_twice_is_noticed(monkeypatch):
+    def twice(leaf, buffer, g):
+        np.add(buffer, g, out=buffer)
+        np.add(buffer, g, out=buffer)
+
+    monkeypatch.setattr(accumulate, "_add_racy", twice)
+    with pytest.raises(Caught):
+        test_accumulation.test_racy_adds_each_contribution_once()
+
+
+def test_a_gradient_that_is_rebound_is_noticed(monkeypatch):
+    def rebind(leaf, buffer, g):
+        leaf.grad = buffer + g
+
+    monkeypatch.setattr(accumulate, "_add_racy", rebind)
+    with pytest.raises(Caught):
+        test_accumulation.test_racy_never_rebinds()
+
+
+def test_an_early_commit_is_noticed(monkeypatch):
+    """Adding at once, as racy does, under the name of `locked`."""
+    monkeypatch.setitem(accumulate.POLICIES, "locked", accumulate.Racy)
+    with pytest.raises(Caught):
+        test_accumulation.test_a_backward_that_raises_leaves_every_grad_under_locked()
+
+
+def test_sums_in_the_order_of_arrival_are_noticed(monkeypatch):
+    def whatever_came(self):
+        came = [
+            (port, cell)
+            for port, cell in zip(self.ports, self.cells, strict=True)
+            if isinstance(cell, Term)
+        ]
+        self.cells = [None if isinstance(c, Term) else c for c in self.cells]
+        self.done += len(came)
+        return came
+
+    monkeypatch.setattr(Gather, "prefix", whatever_came)
+    with pytest.raises(Caught):
+        test_execute.test_the_order_of_additions_does_not_depend_on_who_makes_them(1)
+    with pytest.raises(Caught):
+        test_gather.test_any_order_of_arrival_gives_the_same_sum()
+
+
+def test_a_graph_that_anybody_may_release_is_noticed(monkeypatch):
+    monkeypatch.setattr(recording.OpNode, "claimable", graph.Node.claimable)
+    with pytest.raises((*Caught, GraphReleasedError)):
+        test_one_graph.test_whoever_begins_first_wins_wherever_it_is(
+            test_one_graph.chain, "task.begin"
+        )
+
+
+def test_modes_that_do_not_travel_are_noticed(monkeypatch):
+    monkeypatch.setattr(modes, "restore", lambda seen: nullcontext())
+    with pytest.raises(Caught):
+        test_modes_of_workers.test_workers_see_the_error_state_of_the_caller()
+    with pytest.raises(Caught):
+        test_modes_of_workers.test_a_nested_backward_accumulates_as_its_task_says()
+
+
+def test_gradients_that_are_handed_on_as_they_are_are_noticed(monkeypatch):
+    monkeypatch.setattr(accumulate, "private", lambda cells, key: np.asarray(cells[key]))
+    with pytest.raises(Caught):
+        test_aliasing.test_grads_seeds_and_data_are_apart("add", "locked", 0)
+    with pytest.raises(Caught):
+        test_aliasing.test_functional_gradients_are_apart("add")
+
+
+def test_a_functional_grad_that_looks_at_a_leaf_is_noticed(monkeypatch):
+    def look(self, position, g):
+        g.fill(self.nodes[position].grad is None)
+
+    monkeypatch.setattr(accumulate.Capture, "receive", look)
+    trap = test_functional.Trap(vars(graph.Leaf)["grad"])
+    monkeypatch.setattr(graph.Leaf, "grad", trap)
+    x = engine.ones(3, requires_grad=True)
+    before = trap.touched
+    engine.grad((x * 2).sum(), x, allow_unused=True)
+    assert trap.touched > before
