@@ -66,6 +66,10 @@ class Node:
 
     outputs = 1
 
+    # Whether a backward has begun that will consume what this node saved; None if there is nothing
+    # to consume. Guarded by `claims`.
+    claimed: bool | None = None
+
     def name(self) -> str:
         """The name of the operation, in PyTorch's spelling."""
         raise NotImplementedError
@@ -110,18 +114,9 @@ class Node:
         """
         return hooks_of(self).post.register(hook)
 
-    def claimable(self) -> bool:
-        """Whether there is a right to consume what this node saved: the caller holds ``claims``.
-
-        Raises ``GraphReleasedError`` if another backward has it.
-        """
-        return False
-
-    def claim(self) -> None:
-        """Take that right: the caller holds ``claims``."""
-
-    def unclaim(self) -> None:
-        """Give it back, unless it has been used: the backward failed before it got here."""
+    def released(self) -> Exception:
+        """What to raise at a backward that comes second."""
+        raise NotImplementedError
 
     def cost(self, g: Value) -> int:
         """Estimated element operations of ``pull``: decides whether a hand-off can pay."""

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import sync
 from .errors import (
     GraphReleasedError,
     IndexRangeError,
@@ -72,11 +71,6 @@ def register(cls: type[Recorded]) -> type[Recorded]:
 Saved = tuple[tuple[Any, ...], Sequence[tuple[int, VersionCell, Any]]]
 
 
-_claims = (
-    sync.process_lock()
-)  # guards OpNode.claimed of every node: held for two assignments a backward
-
-
 class OpNode(Node):
     """A recorded operation: which op, and what its rules asked to keep.
 
@@ -89,7 +83,7 @@ class OpNode(Node):
     op: Op  # immutable
     recipe: Recipe  # immutable
     saved: list[Saved]  # atomic
-    claimed: bool  # guarded by graph.claims
+    claimed: bool | None  # guarded by graph.claims
 
     def name(self) -> str:
         return f"{self.op.name.title().replace('_', '')}Backward0"
@@ -121,18 +115,7 @@ class OpNode(Node):
         assert edge is not None
         return edge[0].output(edge[1])[0]
 
-    def claimable(self) -> bool:
-        if self.recipe.consumes and self.claimed:
-            raise self._released()
-        return self.recipe.consumes
-
-    def claim(self) -> None:
-        self.claimed = True
-
-    def unclaim(self) -> None:
-        self.claimed = not self.saved
-
-    def _released(self) -> GraphReleasedError:
+    def released(self) -> GraphReleasedError:
         return GraphReleasedError(
             f"Trying to backward through the graph a second time: what {self.name()} saved at "
             f"{describe(self.origin)} has been released. Pass retain_graph=True to the backward "
@@ -144,7 +127,7 @@ class OpNode(Node):
             keep = retain or not self.recipe.consumes
             values, checks = self.saved[0] if keep else self.saved.pop()
         except IndexError:
-            raise self._released() from None
+            raise self.released() from None
         for _, cell, token in checks:
             if cell[0] is not token:
                 self._raise_changed(cell[0], token)
@@ -290,7 +273,7 @@ def _node(op: Op, edges: list[Edge | None], ans: np.ndarray) -> OpNode | None:
     node.hooks = None
     node.origin = caller(4)  # past this, `record`, and the function or method that called it
     node.saved = []
-    node.claimed = False
+    node.claimed = False if node.recipe.consumes else None
     return node
 
 

@@ -209,8 +209,10 @@ def _kind(source: Any) -> str:
 
 
 def _tuple(tensors: Any) -> tuple[Any, ...]:
-    single = isinstance(tensors, Tensor | GradientEdge) or not isinstance(tensors, Iterable)
-    return (tensors,) if single or isinstance(tensors, np.ndarray) else tuple(tensors)
+    if type(tensors) is Tensor or isinstance(tensors, GradientEdge):
+        return (tensors,)
+    several = isinstance(tensors, Iterable) and not isinstance(tensors, np.ndarray)
+    return tuple(tensors) if several else (tensors,)
 
 
 def _inputs(inputs: Any) -> tuple[Any, ...]:

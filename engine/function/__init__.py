@@ -154,6 +154,7 @@ def _record(
     placed = [_place(t, (node, port), ctx, args) for port, t in enumerate(outputs)]
     node.saved = [tuple(None if t is None else Kept(t, node) for t in ctx._saving)]
     node.consumes = bool(ctx._saving)
+    node.claimed = False if node.consumes else None
     ctx._saving, ctx._dirty, ctx._constants, ctx._node = (), (), (), ref(node)
     return placed
 
@@ -172,7 +173,7 @@ def _node(
     node.seq = newer_than(node.edges)
     node.origin = caller(2)
     node.hooks = None
-    node.claimed = False
+    node.claimed = None
     return node
 
 

@@ -46,7 +46,7 @@ class Releasing(Node):
     __slots__ = ("claimed", "consumes", "saved")
 
     saved: list[Any]  # atomic
-    claimed: bool  # guarded by _claims
+    claimed: bool | None  # guarded by graph.claims
     consumes: bool  # immutable
 
     def take(self, retain: bool) -> Any:
@@ -54,25 +54,14 @@ class Releasing(Node):
         try:
             return self.saved[0] if retain or not self.consumes else self.saved.pop()
         except IndexError:
-            raise self._released() from None
+            raise self.released() from None
 
     def give_back(self, saved: Any, retain: bool) -> None:
         """Undo ``take``: the rule raised, and may be tried again."""
         if self.consumes and not retain:
             self.saved.append(saved)
 
-    def claimable(self) -> bool:
-        if self.consumes and self.claimed:
-            raise self._released()
-        return self.consumes
-
-    def claim(self) -> None:
-        self.claimed = True
-
-    def unclaim(self) -> None:
-        self.claimed = not self.saved
-
-    def _released(self) -> GraphReleasedError:
+    def released(self) -> GraphReleasedError:
         return GraphReleasedError(
             f"Trying to backward through the graph a second time: what {self.name()} saved at "
             f"{describe(self.origin)} has been released. Pass retain_graph=True to the backward "

@@ -142,7 +142,7 @@ class Capture(Staged):
 
 def _is_recorded(g: Value) -> bool:
     """Whether ``g`` carries a graph (``create_graph``), so that it cannot be added in place."""
-    return not isinstance(g, np.ndarray | np.generic)
+    return type(g) is not np.ndarray and not isinstance(g, np.generic)
 
 
 def _add_racy(leaf: Node, buffer: np.ndarray, g: Value) -> None:

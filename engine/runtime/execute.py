@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from .. import modes, sync
 from ..graph import Edge, Leaf, Node, claims, describe
@@ -47,7 +48,7 @@ def run(
     nodes are attached as notes. Nothing is committed then.
     """
     hook = sync.hook
-    claimed: Sequence[Node] = () if retain else _claim(plan)
+    claimed: Sequence[Any] = () if retain else _claim(plan)
     task = GraphTask(plan, policy, retain=retain, graph=graph)
     if hook is not None:
         hook("task.begin", task)
@@ -64,7 +65,7 @@ def run(
         if task.errors:
             with claims:
                 for node in claimed:
-                    node.unclaim()
+                    node.claimed = not node.saved  # used, or the backward failed before it got here
             _raise_first(task)
         policy.commit()
         if task.hooked:
@@ -102,30 +103,33 @@ def _drive_elsewhere(task: GraphTask, pool: WorkerPool, seeds: Sequence[Value]) 
             task.fail(-1, error)
 
 
-def _claim(plan: Plan) -> list[Node]:
+def _claim(plan: Plan) -> list[Any]:
     """Of several backwards that would release what graphs have saved, let exactly one begin.
 
     All that it will release, or nothing, in one step: two that share a part and walk it in
     different orders (equal ages, workers) could else each take what the other needs.
     """
     with claims:
-        mine = [
-            node
-            for node, routes in zip(plan.nodes, plan.routes, strict=True)
-            if routes and node.claimable()
-        ]
-        for node in mine:
-            node.claim()
+        mine: list[Any] = []  # nodes that have something to consume
+        for node, routes in zip(plan.nodes, plan.routes, strict=True):
+            if node.claimed is None or not routes:
+                continue
+            if node.claimed:
+                raise node.released()
+            mine.append(node)
+        for claimed in mine:
+            claimed.claimed = True
     return mine
 
 
 class Participant:
     """One thread at work on a task, the caller or a worker. Thread-local."""
 
-    __slots__ = ("_heavy", "_newest", "_pool", "_ready", "_task")
+    __slots__ = ("_gathers", "_graph", "_heavy", "_leaves", "_newest", "_pool", "_ready", "_task")
 
     def __init__(self, task: GraphTask, pool: WorkerPool) -> None:
         self._task = task
+        self._graph, self._gathers, self._leaves = task.graph, task.gathers, task.plan.leaves
         self._pool = pool
         self._ready = pool.order()
         self._heavy: set[int] = set()  # positions that wait and are worth a hand-off
@@ -233,9 +237,7 @@ class Participant:
         grads: Sequence[Value | None],
     ) -> None:
         """Put each gradient, in shape and dtype of what it is the gradient of, where it belongs."""
-        task, ready, workers, graph = self._task, self._ready, self._pool.workers, self._task.graph
-        gathers, leaves, nodes = task.gathers, task.plan.leaves, task.plan.nodes
-        hook, receive = sync.hook, task.policy.receive
+        task, graph, gathers, leaves = self._task, self._graph, self._gathers, self._leaves
         for route, edge, grad in zip(routes, edges, grads, strict=True):
             if route is None or edge is None:
                 continue
@@ -255,16 +257,15 @@ class Participant:
                 grad = gathers[target].result()
             if graph:
                 self._rewind()
-            if target < leaves:
-                if hook is None and nodes[target].hooks is None:
-                    receive(target, grad)
-                else:
-                    self._arrive(target, grad)
-                continue
-            task.cells[target] = grad
-            if workers:
-                self._weigh(target, node, grad)
-            ready.push(target)
+            if target >= leaves:
+                task.cells[target] = grad
+                if self._pool.workers:
+                    self._weigh(target, node, grad)
+                self._ready.push(target)
+            elif sync.hook is None and node.hooks is None:
+                task.policy.receive(target, grad)
+            else:
+                self._arrive(target, grad)
 
     def _arrive(self, position: int, g: Value | None) -> None:
         """A leaf's gradient is complete: a leaf makes nothing of it, so it waits in no queue."""
