@@ -137,26 +137,21 @@ class Participant:
 
     def drive(self, seeds: Sequence[Value]) -> None:
         """The caller's part: everything that no worker has taken, until all is done or drained."""
-        task, plan = self._task, self._task.plan
-        position: int | None = None
-        interrupted: BaseException | None = None
-        fresh = True
-        while True:
-            try:
-                if interrupted is not None:
-                    task.fail(-1, interrupted)
-                    interrupted = None
-                if fresh:
-                    fresh = False
-                    self._deliver(plan.seeds, plan.roots, seeds)
-                if position is not None:
-                    self._ready.push(position)
-                self._work()
-                position = task.reclaim()
-                if position is None:
-                    return
-            except BaseException as error:  # Ctrl-C while waiting: stop the workers, then raise it
-                interrupted, position = error, None
+        task = self._task
+        try:
+            self._walk(seeds)
+        except BaseException as error:  # Ctrl-C anywhere: stop the workers first
+            task.fail(-1, error)
+            while task.reclaim() is not None:
+                pass
+
+    def _walk(self, seeds: Sequence[Value]) -> None:
+        plan = self._task.plan
+        self._deliver(plan.seeds, plan.roots, seeds)
+        self._work()
+        while (position := self._task.reclaim()) is not None:
+            self._ready.push(position)
+            self._work()
 
     @classmethod
     def help(cls, task: GraphTask, pool: WorkerPool) -> None:

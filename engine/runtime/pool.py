@@ -87,6 +87,8 @@ class WorkerPool:
         while True:
             job = self._jobs.get()
             if job is None:
+                # For the next: also for a thread that Ctrl-C kept out of the list while it started.
+                self._jobs.put(None)
                 return
             try:
                 job()
@@ -107,8 +109,7 @@ class WorkerPool:
             threads, self._threads = self._threads, []
             self._closed = True
             self.idle = 0
-        for _ in threads:
-            self._jobs.put(None)
+        self._jobs.put(None)  # one is enough: each worker passes it on
         return threads
 
     def __enter__(self) -> WorkerPool:
