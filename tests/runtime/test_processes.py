@@ -1,47 +1,12 @@
 """Pools and the life of a process: exit never hangs, a forked child has a pool of its own."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
-from textwrap import dedent
-from time import monotonic
 
 import pytest
 
-TOP = Path(__file__).parent.parent.parent
+from tests.threads.scripts import script
+
 QUICK = 2.0  # seconds that an exit may take
-
-PRELUDE = """
-import os, signal, sys, threading, time, warnings
-import numpy as np
-import engine
-
-def heavy():
-    x = engine.ones(200, 200, requires_grad=True)
-    (x.exp() + x.tanh()).sum().backward()
-    return x.grad.numpy()
-
-def done():
-    print(time.monotonic(), flush=True)
-"""
-
-
-def script(body, **environment):
-    """Run a script. Returns (exit code, what it printed, seconds between `done()` and its end)."""
-    process = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", PRELUDE + dedent(body)],
-        env={**os.environ, "PYTHONPATH": str(TOP), **environment},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    ended = monotonic()
-    lines = process.stdout.split("\n")
-    assert process.stderr == "", process.stderr
-    stamps = [float(line) for line in lines if line[:1].isdigit() and "." in line]
-    return process.returncode, lines, ended - stamps[-1] if stamps else None
 
 
 def test_exit_with_an_idle_pool():
