@@ -116,7 +116,7 @@ def test_a_finalizer_may_remove_a_hook_while_one_is_registered():
         """
         import faulthandler, gc
 
-        faulthandler.dump_traceback_later(10, exit=True)
+        faulthandler.dump_traceback_later(4, exit=True)
 
         class Owner:
             def __init__(self, tensor):
