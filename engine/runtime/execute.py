@@ -90,10 +90,13 @@ def _drive_elsewhere(task: GraphTask, pool: WorkerPool, seeds: Sequence[Value]) 
 
     def walk() -> None:
         assert task.modes is not None
-        with modes.restore(task.modes):
-            modes.state.task = task
-            modes.state.pools.append(pool)
-            Participant(task, pool).drive(seeds)
+        try:
+            with modes.restore(task.modes):
+                modes.state.task = task
+                modes.state.pools.append(pool)
+                Participant(task, pool).drive(seeds)
+        except BaseException as error:  # belongs to the thread that waits
+            task.fail(-1, error)
 
     thread = sync.start_thread(walk, "engine-nested")
     while thread.is_alive():
@@ -293,8 +296,7 @@ class Participant:
         """
         task, pool = self._task, self._pool
         task.share()
-        task.offer(position)  # wakes the caller, if it waits
-        if not task.waiting:
+        if not task.offer(position):
             # Refused, the offer stands: the caller takes it back when it has nothing else.
             pool.submit(lambda: Participant.help(task, pool))
 

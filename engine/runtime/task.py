@@ -114,13 +114,15 @@ class GraphTask:
             self.modes = modes.snapshot()
             self.arrived = sync.queue()
 
-    def offer(self, position: int) -> None:
-        """Let a worker have a node that is ready."""
+    def offer(self, position: int) -> bool:
+        """Let another participant have a node that is ready; True if that woke the caller."""
         with self.lock:
             self.offers = [*self.offers, position]
             self.outstanding += 1
-        if self.waiting:
+            woke, self.waiting = self.waiting, False  # one offer is enough to wake it
+        if woke:
             self.arrived.put(None)
+        return woke
 
     def accept(self) -> int | None:
         """A worker takes an offered node, if the caller has not taken it back."""
