@@ -1,7 +1,6 @@
 """Hook lists and the handles that remove from them.
 
-A hook list is copied on write: a walker reads one tuple and needs no lock, while registering and
-removing rebind it under the list's own lock. Internally synchronised.
+A walker reads a copy of the moment; registering and removing are atomic. Internally synchronised.
 """
 
 from __future__ import annotations
@@ -17,6 +16,9 @@ Hook = Callable[..., Any]
 class HookList:
     """Hooks in the order of their registration.
 
+    No lock: a finalizer that removes a hook may run inside of a registration, in the same thread.
+    Setting, popping and copying a dict are atomic on every build.
+
     >>> hooks = HookList()
     >>> handle = hooks.register(print)
     >>> len(hooks.entries)
@@ -26,23 +28,25 @@ class HookList:
     0
     """
 
-    __slots__ = ("_lock", "entries")
+    __slots__ = ("_hooks",)
 
     def __init__(self) -> None:
-        self._lock = sync.lock()
-        self.entries: tuple[tuple[object, Hook], ...] = ()  # rebound under _lock, read without
+        self._hooks: dict[object, Hook] = {}  # atomic
+
+    @property
+    def entries(self) -> tuple[tuple[object, Hook], ...]:
+        """The handles and hooks of this moment."""
+        return tuple(self._hooks.copy().items())
 
     def register(self, hook: Hook) -> RemovableHandle:
         """Append ``hook``; the handle takes it out again."""
         handle = RemovableHandle(self)
-        with self._lock:
-            self.entries = (*self.entries, (handle, hook))
+        self._hooks[handle] = hook
         return handle
 
     def discard(self, handle: object) -> None:
         """Take the hook of ``handle`` out, if it is still there."""
-        with self._lock:
-            self.entries = tuple(entry for entry in self.entries if entry[0] is not handle)
+        self._hooks.pop(handle, None)
 
 
 class NodeHooks:

@@ -8,5 +8,6 @@ Guarantees of this room:
 * After an error nothing of that backward is written any more, and the pool stays usable.
 
 Locks, each a leaf of the lock order (none is taken while another is held): ``Leaf.lock``,
-``GraphTask.lock``, ``WorkerPool._lock``, ``HookList._lock``, ``Counter._lock``.
+``GraphTask.lock``, ``WorkerPool._lock``, ``Counter._lock``, and the
+locks of modules (``sync.process_lock``).
 """

@@ -109,7 +109,6 @@ def test_a_gradient_may_be_retained_while_another_is_committed():
     assert x.grad.tolist() == [5.0] * 3
 
 
-@pytest.mark.xfail(strict=False, reason="register allocates under its lock")
 def test_a_finalizer_may_remove_a_hook_while_one_is_registered():
     """The collector may run the finalizer inside of the registration."""
     code, lines, _ = script(
