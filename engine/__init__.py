@@ -5,10 +5,13 @@ from typing import Any as _Any
 
 from . import autograd as autograd
 from . import errors as errors
+from . import fft as fft
 from . import func as func
 from . import hogwild as hogwild
+from . import linalg as linalg
 from . import nn as nn
 from . import optim as optim
+from . import special as special
 from . import sync as sync
 from .autograd import backward as backward
 from .autograd import grad as grad
@@ -51,9 +54,9 @@ globals().update(_FUNCTIONS)  # engine.exp, engine.sum, ...: a row in the table 
 __version__ = "0.1.0"
 
 _NAMES = """
-Tensor WorkerPool accumulation arange autograd backward checkpoint enable_grad errors from_dlpack
+Tensor WorkerPool accumulation arange autograd backward checkpoint enable_grad errors fft from_dlpack
 from_numpy full full_like func grad hogwild inference_mode is_grad_enabled is_inference_mode_enabled
-manual_seed nn no_grad ones ones_like optim rand rand_like randn randn_like set_accumulation
-set_grad_enabled set_num_workers sync tensor zeros zeros_like
+linalg manual_seed nn no_grad ones ones_like optim rand rand_like randn randn_like set_accumulation
+set_grad_enabled set_num_workers special sync tensor zeros zeros_like
 """
 __all__ = sorted([*_NAMES.split(), *_FUNCTIONS])

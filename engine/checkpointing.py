@@ -18,7 +18,8 @@ from .function.node import FunctionNode, Kind
 from .function.saved import Releasing, check_version, closed, newer_than
 from .graph import Edge, Leaf, Node, VersionCell, caller
 from .modes import Stream, state
-from .recording import OpNode, refresh
+from .opnode import OpNode
+from .recording import refresh
 from .runtime.accumulate import Capture
 from .runtime.execute import run
 from .runtime.plan import Plan

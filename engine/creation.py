@@ -10,7 +10,7 @@ import numpy as np
 from . import sync
 from .errors import DTypeError, OperandError, ShapeError
 from .modes import state
-from .recording import INFERENCE
+from .recorded import INFERENCE
 from .tensor import Tensor, from_array
 from .values import Shape
 

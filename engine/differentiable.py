@@ -11,7 +11,8 @@ import numpy as np
 from .errors import DTypeError, InferenceError, InPlaceError, NoGraphError, OperandError, ShapeError
 from .graph import Leaf, Node
 from .hooks import RemovableHandle, hooks_of, retain
-from .recording import INFERENCE, Recorded, from_array, refresh
+from .recorded import INFERENCE, Recorded, from_array
+from .recording import refresh
 from .runtime.hooked import present
 from .sync import Lock
 from .values import Shape, Value
@@ -48,7 +49,8 @@ class Differentiable(Recorded):
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Start, or for a leaf stop, to ask for its gradient.
 
-        Raises ``DTypeError`` for other than floating point, ``InPlaceError`` to stop a non-leaf.
+        Raises ``DTypeError`` for other than floating point and complex, ``InPlaceError`` to stop
+        a non-leaf.
         """
         if requires_grad and self._edge is None:
             if self._cell is INFERENCE:
@@ -56,9 +58,9 @@ class Differentiable(Recorded):
                     "Setting requires_grad=True on inference tensor outside InferenceMode is not "
                     "allowed: clone() it first"
                 )
-            if self.dtype.kind != "f":
+            if self.dtype.kind not in "fc":
                 raise DTypeError(
-                    "only Tensors of floating point dtype can require gradients, got "
+                    "only Tensors of floating point and complex dtype can require gradients, got "
                     f"{self.dtype}: make it with dtype='float32'"
                 )
             self._edge = (Leaf(self.shape, self.dtype), 0)

@@ -16,7 +16,8 @@ from .errors import IndexRangeError, InferenceError, InPlaceError, OperandError,
 from .graph import Leaf, Origin, caller
 from .modes import state
 from .ops.op import OPS
-from .recording import INFERENCE, Recorded, from_array, record, refresh
+from .recorded import INFERENCE, Recorded, from_array
+from .recording import record, refresh
 
 Scalar = bool | int | float
 

@@ -7,168 +7,21 @@ Tensor what ``Recorded`` says; the class with all its methods is built on top, i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .errors import (
-    GraphReleasedError,
-    IndexRangeError,
-    InferenceError,
-    OperandError,
-    SavedValueChangedError,
-    ShapeError,
-)
-from .graph import LEAF_SEQ, Edge, Node, VersionCell, caller, describe
+from . import recorded
+from .errors import IndexRangeError, InferenceError, OperandError, ShapeError
+from .graph import LEAF_SEQ, Edge, caller
 from .modes import enable_grad, state
-from .ops.op import Op, Recipe
-from .values import Shape, Value
+from .opnode import OpNode, Packed, PackedValue, Saved, SeveralNode
+from .ops.op import Op
+from .ops.recipe import Recipe
+from .recorded import INFERENCE, Recorded, View, from_array
 
 _new = object.__new__
 _SEQUENCES = (list, tuple)
-
-
-class Recorded:
-    """What recording has to know of a Tensor: its elements, and its place in the graph."""
-
-    __slots__ = ("__weakref__", "_cell", "_data", "_edge", "_view")
-
-    _data: np.ndarray
-    _edge: Edge | None  # where its gradient goes: (Leaf, 0), (Node, output), or None
-    _cell: VersionCell | None  # None: shared for Hogwild, writes are not counted
-    _view: View | None  # what it is a view of
-
-
-class View(NamedTuple):
-    """That a tensor shares memory with ``root``, through a chain of view operations. Immutable.
-
-    ``edge``: that of the root when the view was last brought up to date. ``recorded``: whether it
-    was made in grad mode.
-    """
-
-    root: Recorded
-    chain: tuple[tuple[Op, dict[str, Any]], ...]
-    edge: Edge | None
-    recorded: bool
-
-
-INFERENCE: VersionCell = [
-    None
-]  # the version of tensors that no graph can use: compared by identity
-
-# The class of what is recorded: immutable once `tensor` has been imported.
-_tensor_class: Any = Recorded
-
-
-def register(cls: type[Recorded]) -> type[Recorded]:
-    """Make ``cls`` the class of everything recorded from now on."""
-    global _tensor_class
-    _tensor_class = cls
-    return cls
-
-
-# (values, versions to check: which value, its cell, what stood there)
-Saved = tuple[tuple[Any, ...], Sequence[tuple[int, VersionCell, Any]]]
-
-
-class OpNode(Node):
-    """A recorded operation: which op, and what its rules asked to keep.
-
-    ``saved`` holds one tuple, or nothing once a backward has consumed it. Popping it is atomic on
-    every build. ``claimed``: a backward that will consume it has begun.
-    """
-
-    __slots__ = ("claimed", "op", "recipe", "saved")
-
-    op: Op  # immutable
-    recipe: Recipe  # immutable
-    saved: list[Saved]  # atomic
-    claimed: bool | None  # guarded by graph.claims
-
-    def name(self) -> str:
-        return f"{self.op.name.title().replace('_', '')}Backward0"
-
-    def pull(self, g: Value, wanted: Sequence[object | None], retain: bool) -> list[Value]:
-        recipe = self.recipe
-        values: tuple[Any, ...] = ()
-        if recipe.saved:
-            values, checks = self._unpack(retain)
-            if type(g) is _tensor_class:
-                values = self._recorded(values, checks)
-        grads: list[Value] = []
-        for route, entry in zip(wanted, recipe.rules, strict=True):
-            if route is None or entry is None:
-                grads.append(None)
-                continue
-            rule, asks = entry
-            if not asks:
-                grads.append(rule(g))
-            elif len(asks) == 1 and asks[0] >= 0:
-                grads.append(rule(g, values[asks[0]]))
-            else:
-                asked = [values[i] if i >= 0 else self._shape_of(~i) for i in asks]
-                grads.append(rule(g, *asked))
-        return grads
-
-    def _shape_of(self, index: int) -> Shape:
-        edge = self.edges[index]
-        assert edge is not None
-        return edge[0].output(edge[1])[0]
-
-    def released(self) -> GraphReleasedError:
-        return GraphReleasedError(
-            f"Trying to backward through the graph a second time: what {self.name()} saved at "
-            f"{describe(self.origin)} has been released. Pass retain_graph=True to the backward "
-            "that comes first."
-        )
-
-    def _unpack(self, retain: bool) -> Saved:
-        try:
-            keep = retain or not self.recipe.consumes
-            values, checks = self.saved[0] if keep else self.saved.pop()
-        except IndexError:
-            raise self.released() from None
-        for _, cell, token in checks:
-            if cell[0] is not token:
-                self._raise_changed(cell[0], token)
-        if type(values) is Packed:
-            values = tuple(v.value() if isinstance(v, PackedValue) else v for v in values)
-        return values, checks
-
-    def _raise_changed(self, write: tuple[int, Any], token: tuple[int, Any] | None) -> None:
-        raise SavedValueChangedError(
-            "one of the variables needed for gradient computation has been modified by an inplace "
-            f"operation: {self.name()} saved it at {describe(self.origin)} at version "
-            f"{token[0] if token else 0}; it was written at {describe(write[1])} and is at version "
-            f"{write[0]}. Write out of place, or clone() before the write. Parameters that other "
-            "threads update on purpose are marked with engine.hogwild.share(parameters)."
-        )
-
-    def _recorded(self, values: tuple[Any, ...], checks: Sequence[Any]) -> tuple[Any, ...]:
-        """What was saved, as Tensors with their history: for a backward that is itself recorded.
-
-        They keep the versions of what they stand for, so that later writes are noticed again.
-        """
-        op, saved = self.op, self.recipe.saved
-        inputs = len(op.inputs)
-        cells = {index: cell for index, cell, _ in checks}
-        kept = dict(zip(saved, values, strict=True))
-        for index in saved:
-            answer = op.environment[index] == "ans"
-            if answer or (index < inputs and self.edges[index] is not None):
-                kept[index] = from_array(kept[index], (self, 0) if answer else self.edges[index])
-                kept[index]._cell = cells.get(index)
-        for index in saved:
-            name = op.environment[index]
-            if name in op.residuals:
-                kept[index] = op.residuals[name](*[kept[i] for i in range(inputs)])
-        return tuple(kept[index] for index in saved)
-
-    def cost(self, g: Value) -> int:
-        if self.op.cost is not None:
-            for values, _ in self.saved[:1]:  # a copy: another backward may consume it meanwhile
-                return self.op.cost(g, *values)
-        return super().cost(g)
 
 
 def record(
@@ -178,7 +31,7 @@ def record(
 
     ``ans``: the answer, where a write in place has made it already.
     """
-    tensor = _tensor_class
+    tensor = recorded.tensor_class
     arrays = [
         a._data if type(a) is tensor else np.asarray(a) if type(a) in _SEQUENCES else a
         for a in args
@@ -188,6 +41,8 @@ def record(
             ans = op.forward(*arrays, **keywords)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise _refused(op, arrays, error) from error
+    if op.outputs is not None:
+        return _record_several(op, args, arrays, keywords, ans)
     residuals: Sequence[Any] = ()
     if op.residuals:
         ans, *residuals = ans
@@ -211,12 +66,38 @@ def record(
             out._edge = node, 0
             if node.recipe.saved:
                 environment = [*arrays, *_values(op, keywords), ans, *residuals]
-                node.saved.append(_save(node.recipe, args, environment, out))
+                node.saved.append(_save(node.recipe, args, environment, (out,)))
                 if state.saved_hooks:
                     _pack(node)
     elif state.inference:
         out._cell = INFERENCE
     return out
+
+
+def _record_several(
+    op: Op, args: tuple[Any, ...], arrays: list[Any], keywords: dict[str, Any], made: Any
+) -> Any:
+    """The rest of ``record``, where an operation has several outputs."""
+    answers = [np.asarray(array) for array in made[: len(op.answers)]]
+    outs = [from_array(array) for array in answers]
+    if op.rules and state.grad:
+        edges = [refresh(a) if isinstance(a, Recorded) else None for a in args]
+        node = _node(op, edges, answers[0])
+        if node is not None:
+            assert type(node) is SeveralNode
+            node.kinds = tuple((array.shape, array.dtype) for array in answers)
+            node.outputs = len(answers)
+            for port, out in enumerate(outs):
+                out._edge = node, port
+            if node.recipe.saved:
+                environment = [*arrays, *_values(op, keywords), *made]
+                node.saved.append(_save(node.recipe, args, environment, outs))
+                if state.saved_hooks:
+                    _pack(node)
+    elif state.inference:
+        for out in outs:
+            out._cell = INFERENCE
+    return op.outputs(*outs)
 
 
 def _shares(ans: np.ndarray, source: np.ndarray) -> bool:
@@ -253,28 +134,37 @@ def refresh(tensor: Recorded) -> Edge | None:
 
 def _node(op: Op, edges: list[Edge | None], ans: np.ndarray) -> OpNode | None:
     """The node of a forward whose inputs are at ``edges``; None if there is none."""
-    mask, seq, bit = 0, state.clock, 1
+    mask, seq, bit, dtype, mixed = 0, state.clock, 1, ans.dtype, False
     for edge in edges:
         if edge is not None:
             mask |= bit
+            source = edge[0]
             # Larger than all that it was made from, in whatever thread that was made.
-            if seq < edge[0].seq != LEAF_SEQ:
-                seq = edge[0].seq
+            if seq < source.seq != LEAF_SEQ:
+                seq = source.seq
+            if source.dtype is not dtype:
+                mixed = True
         bit += bit
-    if not mask or ans.dtype.kind != "f":
+    if not mask or dtype.kind not in "fc":
         return None  # nothing asks for a gradient, or none can flow
-    node: OpNode = _new(OpNode)
+    if dtype.kind == "c" or (mixed and _meets_complex(edges)):
+        mask = ~mask
+    node: OpNode = _new(OpNode if op.outputs is None else SeveralNode)
     node.op = op
     node.recipe = op.recipes.get(mask) or op.recipe(mask)
     node.edges = edges
     node.seq = state.clock = seq + 1
     node.shape = ans.shape
-    node.dtype = ans.dtype
+    node.dtype = dtype
     node.hooks = None
     node.origin = caller(4)  # past this, `record`, and the function or method that called it
     node.saved = []
     node.claimed = False if node.recipe.consumes else None
     return node
+
+
+def _meets_complex(edges: list[Edge | None]) -> bool:
+    return any(edge is not None and edge[0].output(edge[1])[1].kind == "c" for edge in edges)
 
 
 def _values(op: Op, keywords: dict[str, Any]) -> Sequence[Any]:
@@ -283,12 +173,14 @@ def _values(op: Op, keywords: dict[str, Any]) -> Sequence[Any]:
     return [keywords.get(name, default) for name, default in op.defaults.items()]
 
 
-def _save(recipe: Recipe, args: Sequence[Any], environment: list[Any], out: Recorded) -> Saved:
+def _save(
+    recipe: Recipe, args: Sequence[Any], environment: list[Any], outs: Sequence[Recorded]
+) -> Saved:
     """What the rules ask for, with the versions at which strict tensors are kept."""
     checks = []
     for index in recipe.saved_inputs:
         value = args[index]
-        if type(value) is _tensor_class:
+        if isinstance(value, Recorded):
             cell = value._cell
             if cell is INFERENCE:
                 raise InferenceError(
@@ -297,34 +189,11 @@ def _save(recipe: Recipe, args: Sequence[Any], environment: list[Any], out: Reco
                 )
             if cell is not None:
                 checks.append((index, cell, cell[0]))
-    if recipe.saves_ans and out._cell is not None:
-        checks.append((recipe.ans, out._cell, out._cell[0]))
+    for index, port in recipe.saved_answers:
+        cell = outs[port]._cell
+        if cell is not None:
+            checks.append((index, cell, cell[0]))
     return recipe.pick(environment), checks
-
-
-class Packed(tuple[Any, ...]):
-    """Saved values, some of them as a saved-tensor hook packed them. Immutable."""
-
-    __slots__ = ()
-
-
-class PackedValue:
-    """One of them, with what unpacks it. Immutable."""
-
-    __slots__ = ("packed", "unpack")
-
-    def __init__(self, hooks: tuple[Any, Any], array: np.ndarray) -> None:
-        pack, self.unpack = hooks
-        self.packed = pack(from_array(array))
-
-    def value(self) -> np.ndarray:
-        """The array again."""
-        tensor = self.unpack(self.packed)
-        if not isinstance(tensor, Recorded):
-            raise OperandError(
-                f"unpack of saved_tensors_hooks must return a Tensor, got {type(tensor).__name__}"
-            )
-        return tensor._data
 
 
 def _pack(node: OpNode) -> None:
@@ -346,13 +215,3 @@ def _refused(op: Op, arrays: Sequence[Any], error: Exception) -> Exception:
     elif isinstance(error, IndexError):
         kind = IndexRangeError
     return kind(f"{op.name}({met}): {error}")
-
-
-def from_array(data: np.ndarray, edge: Edge | None = None) -> Any:
-    """A tensor over the memory of ``data``, whose gradient goes to ``edge``."""
-    out = _new(_tensor_class)
-    out._data = data
-    out._edge = edge
-    out._cell = [None]
-    out._view = None
-    return out

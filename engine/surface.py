@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .ops import OPS, Op
-from .tensor import Tensor, record
+from .ops import COMPOSED, OPS, Composed, Op
+from .ops.op import space_of
+from .tensor import Tensor, call, record
 
 _SPELLINGS = {
     "dim": "axis",
@@ -33,46 +34,54 @@ _BINARY = {
 }
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 _UNARY = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}
-_ALIASES = {
-    "transpose": "swapaxes",
-    "max": "amax",
-    "min": "amin",
-    "absolute": "abs",
-    "negative": "neg",
-    "subtract": "sub",
-    "multiply": "mul",
-    "divide": "div",
-    "power": "pow",
-    "clamp": "clip",
-    "expand": "broadcast_to",
-    "ravel": "flatten",
-    "view": "reshape",
-    "to": "astype",
-}
 _INTERNAL = ("getitem", "put", "index_clear", "setitem", "view_clear", "view_write")
 
 
-def function(op: Op) -> Callable[..., Tensor]:
+def function(row: Op | Composed) -> Callable[..., Any]:
     """The function that a user calls: ``engine.exp``."""
-    count = len(op.inputs)
-    variadic = op.keywords[:1] in [(name,) for name in _VARIADIC]
+    count = len(row.inputs)
+    variadic = row.keywords[:1] in [(name,) for name in _VARIADIC]
 
-    def call(*args: Any, **keywords: Any) -> Tensor:
+    def run(*args: Any, **keywords: Any) -> Any:
         if variadic and len(args) > count and not isinstance(args[count], tuple | list):
             args = (*args[:count], args[count:])
-        named = {_SPELLINGS.get(name, name): value for name, value in keywords.items()}
-        return record(op, *op.bind(args, named))
+        return call(row, args, {_SPELLINGS.get(name, name): keywords[name] for name in keywords})
 
-    call.__name__ = call.__qualname__ = op.name
-    call.__doc__ = (
-        f"``{op.name}({', '.join((*op.inputs, *op.keywords))})``, recorded for gradients. "
+    run.__name__ = run.__qualname__ = row.name
+    run.__doc__ = (
+        f"``{row.name}({', '.join((*row.inputs, *row.keywords))})``, recorded for gradients. "
         "Reads its inputs and writes nothing: internally synchronised."
     )
-    return call
+    return run
 
 
-FUNCTIONS = {name: function(op) for name, op in OPS.items() if name not in _INTERNAL}
-FUNCTIONS |= {alias: FUNCTIONS[name] for alias, name in _ALIASES.items()}
+def _by_name() -> dict[str, Op | Composed]:
+    """Every row under each of its names; a name that PyTorch gives wins over one of NumPy's."""
+    rows: list[Op | Composed] = [*OPS.values(), *COMPOSED.values()]
+    rows = [row for row in rows if row.name not in _INTERNAL]
+    found = {name: row for row in rows for name in row.numpy_names}
+    said: dict[str, Op | Composed] = {}
+    for row in rows:
+        for name in row.names:
+            if said.setdefault(name, row) is not row:
+                raise TypeError(f"{name!r} means {said[name]!r} and {row!r}")
+    return found | said
+
+
+_ROWS = _by_name()
+_CALLS = {row: function(row) for row in _ROWS.values()}
+
+
+def namespace(prefix: str) -> dict[str, Callable[..., Any]]:
+    """The functions whose names begin with ``prefix``, under what follows it; "" for engine's."""
+    return {
+        name.removeprefix(prefix): _CALLS[row]
+        for name, row in _ROWS.items()
+        if space_of(name) == prefix
+    }
+
+
+FUNCTIONS = namespace("")
 
 
 def _unary(op: Op) -> Callable[[Tensor], Tensor]:
@@ -88,10 +97,9 @@ def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
 
 
 def _install() -> None:
-    for name, call in FUNCTIONS.items():
-        method = OPS[_ALIASES.get(name, name)].inputs[0] in ("a", "x")
-        if method and not hasattr(Tensor, name):
-            setattr(Tensor, name, call)
+    for name, run in FUNCTIONS.items():
+        if _ROWS[name].inputs[0] in ("a", "x") and not hasattr(Tensor, name):
+            setattr(Tensor, name, run)
     for dunder, name in _BINARY.items():
         setattr(Tensor, f"__{dunder}__", _binary(OPS[name]))
         setattr(Tensor, f"__r{dunder}__", _reflected(OPS[name]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from . import printing, recording
+from . import printing, recorded, recording
 from .errors import (
     ExportError,
     InPlaceError,
@@ -19,15 +19,31 @@ from .errors import (
     ShapeError,
 )
 from .inplace import Writable, plain
-from .ops.op import BY_FUNCTION, OPS, Op
-from .recording import register
+from .ops.op import BY_FUNCTION, OPS, Composed, Op
+from .recorded import register
 from .values import Shape
 
 Scalar = bool | int | float
 
 # What recording makes are Tensors: said here, where the class is known.
 record: Callable[[Op, tuple[Any, ...], dict[str, Any]], Tensor] = recording.record
-from_array: Callable[[np.ndarray], Tensor] = recording.from_array
+from_array: Callable[[np.ndarray], Tensor] = recorded.from_array
+
+
+def call(row: Op | Composed, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """Call a row of the table with Tensors, or with what Tensors can be made of."""
+    if isinstance(row, Op):
+        return record(*row.bind(args, keywords))
+    inputs, named = row.split(args, keywords)
+    if row.variadic:
+        return row(tuple(map(_given, inputs[0])), **named)
+    return row(*map(_given, inputs), **named)
+
+
+def _given(value: Any) -> Any:
+    if value is None or isinstance(value, Tensor | bool | int | float | complex):
+        return value
+    return from_array(np.asarray(value))
 
 
 _ABOUT = (np.shape, np.ndim, np.size)
@@ -176,7 +192,7 @@ class Tensor(Writable):
     # -- protocols -----------------------------------------------------------------------------
 
     def __record__(self, op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
-        return record(op, *op.bind(args, keywords))
+        return record(*op.bind(args, keywords))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
@@ -202,11 +218,12 @@ class Tensor(Writable):
         """Where the elements lie: always the CPU."""
         return self._data.__dlpack_device__()
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **keywords: Any) -> Tensor:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **keywords: Any) -> Any:
         if keywords.get("out") is not None:
             raise NotSupportedError(
                 f"{ufunc.__name__}: out= with a Tensor would lose its history; use the result"
             )
+        op: Op | Composed | None
         if method == "reduce":
             op = _REDUCTIONS.get(ufunc)
             keywords = {"axis": 0, **keywords}
@@ -215,7 +232,7 @@ class Tensor(Writable):
         if op is None:
             raise OperandError(f"numpy.{ufunc.__name__} ({method}) of a Tensor is not supported")
         keywords.pop("out", None)
-        return record(op, *op.bind(args, keywords))
+        return call(op, args, keywords)
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], keywords: dict[str, Any]
@@ -225,7 +242,7 @@ class Tensor(Writable):
         op = BY_FUNCTION.get(function)
         if op is None:
             raise OperandError(f"numpy.{function.__name__} of a Tensor is not supported")
-        return record(op, *op.bind(args, keywords))
+        return call(op, args, keywords)
 
     def __getitem__(self, index: Any) -> Tensor:
         return record(OPS["getitem"], (self,), {"index": plain(index)})

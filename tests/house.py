@@ -19,9 +19,9 @@ LAYERS = (
     ("errors", "sync", "modes", "values"),
     ("hooks", "graph"),
     ("runtime", "ops", "printing"),
-    ("recording", "differentiable", "inplace", "tensor"),
+    ("recorded", "opnode", "recording", "differentiable", "inplace", "tensor"),
     ("surface", "creation", "autograd", "function", "func", "capture", "check", "checkpointing"),
-    ("nn", "optim", "hogwild"),
+    ("nn", "optim", "hogwild", "linalg", "fft", "special"),
     ("__init__",),
 )
 WALLS = (("ops", "runtime"), ("runtime", "ops"))

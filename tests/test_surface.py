@@ -196,9 +196,9 @@ def test_numpy_functions_record(function):
 @pytest.mark.parametrize(
     "function",
     [
-        np.sinc,
-        np.cumsum,
-        lambda x: np.concatenate([x, x]),
+        np.unwrap,
+        np.unique,
+        lambda x: np.digitize(x, [0.0]),
         lambda x: np.exp(x, out=np.zeros((2, 3), "f4")),
         lambda x: np.exp(x, where=X > 0),
         lambda x: np.sum(x, 0, np.float64),
@@ -207,7 +207,7 @@ def test_numpy_functions_record(function):
         lambda x: np.add.at(x, 0, 1),
         lambda x: np.add.outer(x, x),
         lambda x: np.zeros((2, 3)).__iadd__(x),
-        lambda x: np.linalg.norm(x),
+        lambda x: np.histogram(x),
         lambda x: np.asarray(x),
         lambda x: np.array([x[0, 0], x[0, 1]]),
     ],

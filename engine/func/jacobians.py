@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..creation import from_numpy, zeros, zeros_like
+from ..ops import OPS
 from ..tensor import Tensor
 from .arguments import checked_positions, located
 from .containers import refill
-from .stacking import stack
 from .trace import Trace, refilled, split_pair, trace_positions
+
+_stack = OPS["stack"]
 
 Positions = int | tuple[int, ...]
 
@@ -133,5 +135,5 @@ def _stacked(rows: Sequence[Tensor], outer: Tensor, inner: Tensor) -> Tensor:
     shape = (*outer.shape, *inner.shape)
     if not math.prod(shape):
         return zeros(shape, dtype=inner.dtype)
-    block: Tensor = stack(rows).reshape(shape)
+    block: Tensor = _stack(rows).reshape(shape)
     return block

@@ -10,11 +10,13 @@ import numpy as np
 
 from ..creation import tensor
 from ..errors import ArgumentError, OperandError, ShapeError
+from ..ops import OPS
 from ..tensor import Tensor
 from .arguments import kind, label
 from .containers import leaves, map_leaves, paired, refill, spread
-from .stacking import stack
 from .trace import OutputError
+
+_stack = OPS["stack"]
 
 
 def vmap(func: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
@@ -49,7 +51,7 @@ def vmap(func: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Calla
             results.append(map_leaves(lambda leaf: _result(func, leaf), func(*example, **kwargs)))
         columns = zip(*[paired(results[0], r, "vmap: each result") for r in results], strict=True)
         places = spread(out_axes, results[0], "vmap: out_axes")
-        stacked = [_placed(stack(c), p) for c, p in zip(columns, places, strict=True)]
+        stacked = [_placed(_stack(c), p) for c, p in zip(columns, places, strict=True)]
         return refill(results[0], stacked)
 
     return mapped

@@ -10,7 +10,8 @@ import numpy as np
 from ..errors import GraphReleasedError, InferenceError, OperandError, SavedValueChangedError
 from ..graph import LEAF_SEQ, Edge, Node, VersionCell, describe
 from ..modes import state
-from ..recording import View, refresh
+from ..recorded import View
+from ..recording import refresh
 from ..tensor import Tensor, from_array
 
 

@@ -4,12 +4,15 @@ Importing a family fills the table. An operation is one row there; see ``op``.
 """
 
 from . import elementwise, indexing, linalg, loss, reduce, shape, writing
-from .op import BY_FUNCTION, OPS, Op, op
+from .op import BY_FUNCTION, COMPOSED, OPS, Composed, Op, composed, op
 
 __all__ = [
     "BY_FUNCTION",
+    "COMPOSED",
     "OPS",
+    "Composed",
     "Op",
+    "composed",
     "elementwise",
     "indexing",
     "linalg",

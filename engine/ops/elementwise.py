@@ -136,6 +136,7 @@ op(
     _clip,
     "x min max",
     numpy=np.clip,
+    torch="clamp",
     x=lambda g, x, min, max: g * _inside(x, min, max),
 )
 
@@ -160,3 +161,7 @@ op("round", np.rint, "x")
 op("isnan", np.isnan, "x")
 op("isinf", np.isinf, "x")
 op("isfinite", np.isfinite, "x")
+
+# -- complex numbers -------------------------------------------------------------------------------
+
+op("conj", np.conjugate, "x", x=lambda g: np.conjugate(g))

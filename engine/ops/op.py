@@ -1,4 +1,4 @@
-"""The Op record and its table: one row per operation, gradients written by argument name.
+"""The table of operations: one row each, gradients written by argument name.
 
     multiply = op("multiply", np.multiply, "a b", a=lambda g, b: g * b, b=lambda g, a: g * a)
 
@@ -10,11 +10,19 @@ parameter asks by name for what it needs, and only that is saved:
 * ``a_shape``: the shape of an input that is itself being differentiated;
 * a *residual*: something that the forward computed on its way and returned next to the answer.
 
+Where the gradients of several inputs share most of their work, one rule ``together`` returns them
+all, in order; it may ask for ``needed``, a tuple of bools. A row whose input is spelled ``*arrays``
+takes a sequence; its rule is one together, and may ask for ``arrays`` and for ``shapes``. A row
+with several ``outputs`` names them, and is given a tuple of gradients, None where there is none.
+
 Rules are plain NumPy. On ndarrays that is first order at full speed; for ``create_graph`` the same
 rule receives Tensors, which record through operators and NumPy's protocols. A rule never sums back
 to a broadcast input's shape and never casts to its dtype: the loop does that, once. A rule does not
 write to its arguments. It may return ``g``, a view, or a shared array: the loop copies what must be
-private.
+private. A rule is linear in ``g`` and conjugates nothing: for complex numbers the loop conjugates
+what goes in and what comes out, which makes of it the gradient in PyTorch's convention.
+
+What is made of other operations and has no rule of its own is ``composed``.
 """
 
 from __future__ import annotations
@@ -22,95 +30,33 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from ..errors import NotSupportedError, OperandError
+from ..errors import OperandError
+from .recipe import Recipe, Rule
 
-Rule = Callable[..., Any]
 Forward = Callable[..., Any]
+NumPy = Callable[..., Any] | tuple[Callable[..., Any], ...]
 
 
-class Recipe:
-    """What one op saves, and how it pulls back, for one set of differentiated inputs. Immutable.
+def space_of(name: str) -> str:
+    """The namespace in a name, with the dot: ``linalg.`` of ``linalg.det``."""
+    return name[: name.rfind(".") + 1]
 
-    ``saved``: positions in the environment (inputs, keywords, answer, residuals) of what to keep.
-    ``saved_inputs``: those of them that are inputs. ``consumes``: whether any of it is an array, so
-    that a backward releases it; shapes and keywords alone may be used again. ``rules[i]``: None, or
-    the rule of input ``i`` with what it asks for: an index into ``saved``, or ``~i`` for the shape
-    of input ``i``.
+
+def _name(function: Any) -> str:
+    name: str = function.__name__
+    return name
+
+
+class Row:
+    """What has a name, takes arrays, and can be found by NumPy's and PyTorch's names. Immutable.
+
+    ``numpy``: NumPy's functions, if any. ``torch``: PyTorch's name, or None where it has none.
+    ``names``: its own, PyTorch's and further ones. ``variadic``: its input is a sequence of arrays.
     """
-
-    __slots__ = ("ans", "consumes", "pick", "rules", "saved", "saved_inputs", "saves_ans")
-
-    def __init__(self, op: Op, mask: int) -> None:
-        # Where something may have to be computed again, all inputs are kept for it.
-        names: list[str] = list(op.inputs) if op.residuals else []
-        rules: list[tuple[Rule, tuple[int, ...]] | None] = []
-        for index, name in enumerate(op.inputs):
-            if not mask >> index & 1:
-                rules.append(None)
-            elif name in op.rules:
-                rules.append((op.rules[name], self._asks(op, op.rules[name], names)))
-            else:
-                raise NotSupportedError(
-                    f"{op.name}: no gradient with respect to {name!r}; pass it detached"
-                )
-        self.rules = tuple(rules)
-        self.saved = tuple(op.environment.index(name) for name in names)
-        self.saved_inputs = tuple(index for index in self.saved if index < len(op.inputs))
-        self.saves_ans = "ans" in names
-        self.ans = op.environment.index("ans")
-        self.consumes = any(name not in op.keywords for name in names)
-        self.pick = _picker(self.saved)
-
-    @staticmethod
-    def _asks(op: Op, rule: Rule, names: list[str]) -> tuple[int, ...]:
-        asks = []
-        for name in list(inspect.signature(rule).parameters)[1:]:
-            if name.endswith("_shape"):
-                asks.append(~op.inputs.index(name.removesuffix("_shape")))
-                continue
-            if name not in op.environment:
-                raise TypeError(f"op {op.name!r}: a rule asks for {name!r}, which nothing provides")
-            if name not in names:
-                names.append(name)
-            asks.append(names.index(name))
-        return tuple(asks)
-
-
-def _picker(saved: tuple[int, ...]) -> Callable[[list[Any]], tuple[Any, ...]]:
-    """``environment -> tuple of the saved``, as fast as Python has it."""
-    if not saved:
-        return lambda environment: ()
-    if len(saved) == 1:
-        (only,) = saved
-        return lambda environment: (environment[only],)
-    return itemgetter(*saved)
-
-
-class Op:
-    """One operation. Immutable but for the cache of its recipes, whose writes are idempotent.
-
-    Called with ndarrays it runs the forward; called with a Tensor it is recorded, so rules may
-    call ops. ``view``: the answer may share memory with input 0.
-    """
-
-    __slots__ = (
-        "cost",
-        "defaults",
-        "environment",
-        "forward",
-        "inputs",
-        "keywords",
-        "name",
-        "recipes",
-        "residuals",
-        "rules",
-        "view",
-    )
 
     def __init__(
         self,
@@ -118,47 +64,29 @@ class Op:
         forward: Forward,
         inputs: str,
         *,
-        residuals: Mapping[str, Callable[..., Any]],
-        view: bool,
-        cost: Callable[..., int] | None,
-        rules: dict[str, Rule],
+        numpy: NumPy,
+        torch: str | None,
+        also: str,
     ) -> None:
         self.name = name
         self.forward = forward
-        self.inputs = tuple(inputs.split())
+        self.variadic = inputs.startswith("*")
+        self.inputs = tuple(inputs.removeprefix("*").split())
         self.defaults = _keyword_defaults(forward, len(self.inputs))
         self.keywords = tuple(self.defaults)
-        self.residuals = dict(residuals)
-        self.environment = (*self.inputs, *self.keywords, "ans", *self.residuals)
-        self.view = view
-        self.cost = cost
-        self.rules = rules
-        self.recipes: dict[int, Recipe] = {}  # a lost or repeated write only costs time: atomic
-        unknown = set(rules) - set(self.inputs)
-        if unknown:
-            raise TypeError(f"op {name!r} has no input {sorted(unknown)}")
+        functions = numpy if isinstance(numpy, tuple) else (numpy,)
+        self.numpy = (forward, *functions) if isinstance(forward, np.ufunc) else functions
+        self.torch = name if torch == "" else torch
+        spelled = [name, *also.split()]
+        self.names = tuple(dict.fromkeys([*spelled, self.torch] if self.torch else spelled))
+        self.numpy_names = tuple(space_of(name) + _name(f) for f in self.numpy)
 
-    def recipe(self, mask: int) -> Recipe:
-        """The recipe where bit ``i`` of ``mask`` says that input ``i`` is differentiated."""
-        recipe = self.recipes.get(mask)
-        if recipe is None:
-            recipe = self.recipes[mask] = Recipe(self, mask)
-        return recipe
-
-    def __call__(self, *args: Any, **keywords: Any) -> Any:
-        for value in args:
-            record = getattr(value, "__record__", None)
-            if record is not None:
-                return record(self, args, keywords)
-        ans = self.forward(*args, **keywords)
-        return ans[0] if self.residuals else ans
-
-    def bind(
+    def split(
         self, args: tuple[Any, ...], keywords: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Split a call's arguments into inputs, None for those left out, and keywords.
+        """A call's arguments as inputs, None for those left out, and keywords.
 
-        Raises ``OperandError`` for an argument that the op does not take.
+        Raises ``OperandError`` for an argument that the row does not take.
         """
         count = len(self.inputs)
         rest, named = args[count:], dict(keywords)
@@ -172,6 +100,121 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+class Op(Row):
+    """One operation. Immutable but for the caches of its recipes and of its fixed forms.
+
+    Called with ndarrays it runs the forward; called with a Tensor it is recorded, so rules may
+    call ops. ``view``: the answer may share memory with input 0. ``outputs``: the class of what it
+    returns, a named tuple, where that is more than one array.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Forward,
+        inputs: str,
+        rules: dict[str, Rule],
+        *,
+        numpy: NumPy = (),
+        torch: str | None = "",
+        also: str = "",
+        residuals: Mapping[str, Callable[..., Any] | None] | None = None,
+        outputs: Any = None,
+        view: bool = False,
+        cost: Callable[..., int] | None = None,
+        together: Rule | None = None,
+    ) -> None:
+        super().__init__(name, forward, inputs, numpy=numpy, torch=torch, also=also)
+        self.residuals = dict(residuals or {})
+        self.outputs = outputs
+        self.answers: tuple[str, ...] = outputs._fields if outputs else ("ans",)
+        self.environment = (*self.inputs, *self.keywords, *self.answers, *self.residuals)
+        self.view = view
+        self.cost = cost
+        self.together = together
+        self.rules = dict.fromkeys(self.inputs, together) if together and not rules else rules
+        self.recipes: dict[int, Recipe] = {}  # a lost or repeated write only costs time: atomic
+        self.forms: dict[int, Op] = {}  # by the number of arrays; as above
+        unknown = set(self.rules) - set(self.inputs)
+        if unknown:
+            raise TypeError(f"op {name!r} has no input {sorted(unknown)}")
+
+    def recipe(self, mask: int) -> Recipe:
+        """The recipe where bit ``i`` of ``mask`` says that input ``i`` is differentiated.
+
+        Of ``~mask`` where complex numbers are in play.
+        """
+        recipe = self.recipes.get(mask)
+        if recipe is None:
+            recipe = self.recipes[mask] = Recipe(self, mask)
+        return recipe
+
+    def form(self, count: int) -> Op:
+        """The same for ``count`` arrays, as an op with that many inputs."""
+        form = self.forms.get(count)
+        if form is None:
+            form = self.forms[count] = _fixed(self, count)
+        return form
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        for value in args[0] if self.variadic else args:
+            record = getattr(value, "__record__", None)
+            if record is not None:
+                return record(self, args, keywords)
+        ans = self.forward(*args, **keywords)
+        if self.outputs:
+            return self.outputs(*ans[: len(self.answers)])
+        return ans[0] if self.residuals else ans
+
+    def bind(
+        self, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> tuple[Op, tuple[Any, ...], dict[str, Any]]:
+        """A call's arguments as what is recorded: an op, its inputs and its keywords.
+
+        Raises ``OperandError`` for an argument that the op does not take.
+        """
+        inputs, named = self.split(args, keywords)
+        if not self.variadic:
+            return self, inputs, named
+        arrays = tuple(inputs[0])
+        return self.form(len(arrays)), arrays, named
+
+
+def _fixed(row: Op, count: int) -> Op:
+    """``row``, which takes a sequence, as an op of ``count`` inputs."""
+
+    def forward(*arrays: Any, **keywords: Any) -> Any:
+        ans = row.forward(arrays, **keywords)
+        made = ans if row.residuals else (ans,)
+        return *made, tuple(array.shape for array in arrays)
+
+    signature = inspect.signature(row.forward)
+    names = [f"{row.inputs[0]}{index}" for index in range(count)]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    forward.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[
+            *[inspect.Parameter(name, kind) for name in names],
+            *list(signature.parameters.values())[1:],
+        ]
+    )
+    return Op(
+        row.name,
+        forward,
+        " ".join(names),
+        dict.fromkeys(names, row.together) if row.together else {},
+        residuals={**row.residuals, "shapes": None},
+        cost=row.cost,
+        together=row.together,
+    )
+
+
+class Composed(Row):
+    """What is made of other operations: it runs on ndarrays and on Tensors alike. Immutable."""
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        return self.forward(*args, **keywords)
 
 
 def _keyword_defaults(forward: Forward, inputs: int) -> dict[str, Any]:
@@ -202,7 +245,8 @@ def arange(count: int) -> np.ndarray:
 
 
 OPS: dict[str, Op] = {}
-BY_FUNCTION: dict[Callable[..., Any], Op] = {}
+COMPOSED: dict[str, Composed] = {}
+BY_FUNCTION: dict[Callable[..., Any], Op | Composed] = {}
 
 
 def op(
@@ -210,24 +254,68 @@ def op(
     forward: Forward,
     inputs: str,
     *,
-    numpy: Callable[..., Any] | None = None,
-    residuals: Mapping[str, Callable[..., Any]] | None = None,
+    numpy: NumPy = (),
+    torch: str | None = "",
+    also: str = "",
+    residuals: Mapping[str, Callable[..., Any] | None] | None = None,
+    outputs: Any = None,
     view: bool = False,
     cost: Callable[..., int] | None = None,
+    together: Rule | None = None,
     **rules: Rule,
 ) -> Op:
     """Add a row to the table.
 
-    ``numpy``: the NumPy function that means this op when it meets a Tensor; a ``forward`` that is a
-    ufunc means itself. ``residuals``: names of what ``forward`` returns after the answer, each with
-    the op of the inputs that computes it again where it has to be differentiated.
+    ``name``: PyTorch's where it has one, with the namespace if that is not the engine's own:
+    ``linalg.det``. ``numpy``: the NumPy function that means this op when it meets a Tensor, or
+    several, whose names are names of the op too; a ``forward`` that is a ufunc means itself.
+    ``torch``: PyTorch's name where it is another, None where it has none. ``also``: further names.
+    ``residuals``: names of what ``forward`` returns after the answer, each with the op of the
+    inputs that computes it again where it has to be differentiated, None where it is a constant.
+    ``outputs``: a named tuple, where there are several. ``together``: one rule for all inputs.
     ``cost(g, *saved)``: element operations of the backward, where that is not the size of ``g``.
     """
-    if name in OPS:
-        raise TypeError(f"op {name!r} is in the table already")
-    row = Op(name, forward, inputs, residuals=residuals or {}, view=view, cost=cost, rules=rules)
-    OPS[name] = row
-    function = forward if isinstance(forward, np.ufunc) else numpy
-    if function is not None:
-        BY_FUNCTION[function] = row
+    row = Op(
+        name,
+        forward,
+        inputs,
+        rules,
+        numpy=numpy,
+        torch=torch,
+        also=also,
+        residuals=residuals,
+        outputs=outputs,
+        view=view,
+        cost=cost,
+        together=together,
+    )
+    _enter(OPS, row)
     return row
+
+
+def composed(
+    name: str,
+    function: Forward,
+    inputs: str,
+    *,
+    numpy: NumPy = (),
+    torch: str | None = "",
+    also: str = "",
+) -> Composed:
+    """Add what other operations make up, under its names: see ``op``.
+
+    ``function`` calls NumPy's functions and methods on what it is given, arrays or Tensors.
+    """
+    row = Composed(name, function, inputs, numpy=numpy, torch=torch, also=also)
+    _enter(COMPOSED, row)
+    return row
+
+
+def _enter(table: dict[str, Any], row: Any) -> None:
+    if row.name in OPS or row.name in COMPOSED:
+        raise TypeError(f"op {row.name!r} is in the table already")
+    table[row.name] = row
+    for function in row.numpy:
+        if function in BY_FUNCTION:
+            raise TypeError(f"op {row.name!r}: {function} means {BY_FUNCTION[function]!r}")
+        BY_FUNCTION[function] = row

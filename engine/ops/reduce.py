@@ -86,8 +86,8 @@ def _extremum_pull(
     return _keep(g, x_shape, axis, keepdims) / ways * hit
 
 
-op("amax", _along(np.maximum.reduce), "x", numpy=np.max, x=_extremum_pull)
-op("amin", _along(np.minimum.reduce), "x", numpy=np.min, x=_extremum_pull)
+op("amax", _along(np.maximum.reduce), "x", numpy=(np.max, np.amax), x=_extremum_pull)
+op("amin", _along(np.minimum.reduce), "x", numpy=(np.min, np.amin), x=_extremum_pull)
 
 # -- softmax and its relatives ---------------------------------------------------------------------
 

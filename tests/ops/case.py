@@ -1,7 +1,8 @@
 """What a case is: an op, what to call it with, and who else knows the answer.
 
 An argument of a sample is a shape, of which floats are drawn that differ from each other and keep
-away from kinks, or else a value that is passed as it is.
+away from kinks, or else a value that is passed as it is. The arguments of an op that takes a
+sequence are the arrays in it.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,11 +16,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One call. `peer`: whether PyTorch agrees about what it means."""
+    """One call. `peer`: whether PyTorch agrees about what it means. `cplx`: draw complex."""
 
     args: tuple[Any, ...]
     keywords: Mapping[str, Any] = field(default_factory=dict)
     peer: bool = True
+    cplx: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,11 @@ class Case:
     """`numpy(*arrays, **keywords)` and `torch(torch, *tensors, **keywords)` know the answer.
 
     `order`: how often it can be differentiated; 0 for ops without a gradient. `domain`: where the
-    floats lie. `kinks`: what they keep away from, so that differences mean something.
+    floats lie. `kinks`: what they keep away from, so that differences mean something. `before`:
+    what is made of the arguments that were drawn, `after`: of the results. For matrices that are to
+    be positive, say, and for several outputs, or such as are determined but for a sign. Both get
+    arrays, Tensors and PyTorch's tensors, so they keep to operators and methods that all of them
+    have. `numpy` and `torch` are given what `before` returned.
     """
 
     name: str
@@ -37,10 +43,12 @@ class Case:
     order: int = 2
     domain: tuple[float, float] = (-2.0, 2.0)
     kinks: tuple[float, ...] = ()
+    before: Callable[..., tuple[Any, ...]] = lambda *args: args
+    after: Callable[[Any], Any] = lambda result: result
 
 
-def call(*args: Any, peer: bool = True, **keywords: Any) -> Sample:
-    return Sample(args, keywords, peer)
+def call(*args: Any, peer: bool = True, cplx: bool = False, **keywords: Any) -> Sample:
+    return Sample(args, keywords, peer, cplx)
 
 
 def is_shape(arg: Any) -> bool:
@@ -49,6 +57,17 @@ def is_shape(arg: Any) -> bool:
 
 def draw(case: Case, sample: Sample, seed: int = 0) -> list[Any]:
     """The arguments of a sample, float64. All floats of one call differ by at least 1e-3."""
+    drawn = _draw(case, sample, seed)
+    if not sample.cplx:
+        return drawn
+    other = _draw(case, sample, seed + 1)
+    return [
+        np.asarray(a + 1j * b) if is_shape(arg) else a
+        for a, b, arg in zip(drawn, other, sample.args, strict=True)
+    ]
+
+
+def _draw(case: Case, sample: Sample, seed: int) -> list[Any]:
     sizes = [int(np.prod(arg)) for arg in sample.args if is_shape(arg)]
     low, high = case.domain
     grid = np.linspace(low, high, sum(sizes) + 2)[1:-1]
@@ -66,4 +85,5 @@ def constant(name: str, function: Callable[..., Any], *samples: Sample) -> Case:
 
 # What most ops are called with.
 UNARY = (call((3, 4)), call(()), call((0, 3)), call((2, 1, 3)))
+COMPLEX = (call((2, 3), cplx=True), call((), cplx=True))
 MASK = np.array([[True, False, True], [False, False, True]])

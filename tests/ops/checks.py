@@ -1,12 +1,13 @@
 """What must hold of every op, as functions of a case and a sample that raise AssertionError."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import engine
-from engine.ops import OPS
+from engine.ops import COMPOSED, OPS, Composed, Op
 from tests.ops.case import Case, Sample, draw, is_shape
 
 STEP = 1e-5  # of central differences in float64: their error is about 1e-10
@@ -23,15 +24,23 @@ class Gradients(NamedTuple):
     second: list[Array]
 
 
+def row_of(case: Case) -> Op | Composed:
+    return OPS[case.name] if case.name in OPS else COMPOSED[case.name]
+
+
 def differentiable(case: Case, sample: Sample) -> list[int]:
     """The positions of the arguments that a gradient can be asked for."""
-    op = OPS[case.name]
-    return [i for i, arg in enumerate(sample.args) if is_shape(arg) and op.inputs[i] in op.rules]
+    row = row_of(case)
+    shapes = [i for i, arg in enumerate(sample.args) if is_shape(arg)]
+    if isinstance(row, Composed) or row.variadic:
+        return shapes if case.order else []
+    return [i for i in shapes if row.inputs[i] in row.rules]
 
 
 def arrays(case: Case, sample: Sample, dtype: str = "float64", seed: int = 0) -> list[Any]:
     drawn = draw(case, sample, seed)
-    return [a.astype(dtype) if is_shape(s) else a for a, s in zip(drawn, sample.args, strict=True)]
+    kind = {"float32": "complex64", "float64": "complex128"}[dtype] if sample.cplx else dtype
+    return [a.astype(kind) if is_shape(s) else a for a, s in zip(drawn, sample.args, strict=True)]
 
 
 def tensors(case: Case, sample: Sample, values: list[Any]) -> list[Any]:
@@ -39,7 +48,7 @@ def tensors(case: Case, sample: Sample, values: list[Any]) -> list[Any]:
     wanted = differentiable(case, sample)
     given = [engine.from_numpy(v) if isinstance(v, Array) else v for v in values]
     for i, arg in enumerate(sample.args):
-        if i in wanted or (is_shape(arg) and not OPS[case.name].rules):
+        if i in wanted or (is_shape(arg) and not case.order):
             given[i].requires_grad_()
     return given
 
@@ -48,17 +57,34 @@ def seed_for(value: Array, salt: int) -> Array:
     """A gradient for `value`: unequal numbers, none of them small."""
     size = max(value.size, 1)
     steps = np.random.default_rng(salt).permutation(np.linspace(0.5, 1.5, size))[: value.size]
-    return (steps * (-1) ** np.arange(value.size)).reshape(value.shape).astype(value.dtype)
+    seed = (steps * (-1) ** np.arange(value.size)).reshape(value.shape)
+    return (seed * (1 - 0.7j) if value.dtype.kind == "c" else seed).astype(value.dtype)
+
+
+def along(a: Array, b: Array) -> float:
+    """How much of `a` lies along `b`, numbers or complex numbers."""
+    return float(np.sum((a * np.conjugate(b)).real))
+
+
+def apply(function: Callable[..., Any], case: Case, sample: Sample, values: list[Any]) -> Any:
+    """`function` of what the case makes of the arguments, and what it makes of the results."""
+    prepared = case.before(*values)
+    args = (list(prepared),) if row_of(case).variadic else prepared
+    return case.after(function(*args, **sample.keywords))
+
+
+def run(case: Case, sample: Sample, values: list[Any]) -> Any:
+    return apply(row_of(case), case, sample, values)
 
 
 def forward(case: Case, sample: Sample, values: list[Any]) -> Array:
-    return np.asarray(OPS[case.name](*values, **sample.keywords))
+    return np.asarray(run(case, sample, values))
 
 
 def first_order(case: Case, sample: Sample, values: list[Any]) -> tuple[Array, list[Array]]:
     """The answer and its gradients, as the rules compute them on ndarrays."""
     given = tensors(case, sample, values)
-    out = OPS[case.name](*given, **sample.keywords)
+    out = run(case, sample, given)
     sources = [given[i] for i in differentiable(case, sample)]
     seed = engine.tensor(seed_for(out.detach().numpy(), 1))
     found = grad(out, sources, seed)
@@ -68,7 +94,7 @@ def first_order(case: Case, sample: Sample, values: list[Any]) -> tuple[Array, l
 def gradients(case: Case, sample: Sample, values: list[Any]) -> Gradients:
     """All of them, as the rules compute them on Tensors."""
     given = tensors(case, sample, values)
-    out = OPS[case.name](*given, **sample.keywords)
+    out = run(case, sample, given)
     sources = [given[i] for i in differentiable(case, sample)]
     seed = engine.tensor(seed_for(out.detach().numpy(), 1), requires_grad=True)
     first = grad(out, sources, seed, create_graph=True)
@@ -81,15 +107,16 @@ def gradients(case: Case, sample: Sample, values: list[Any]) -> Gradients:
 
 def differences(function: Callable[[], float], array: Array) -> Array:
     """The gradient of `function()` with respect to `array`, which it reads, by differences."""
-    out = np.zeros(array.shape)
+    out = np.zeros(array.shape, array.dtype)
     for index in np.ndindex(array.shape):
-        here = array[index]
-        array[index] = here + STEP
-        above = function()
-        array[index] = here - STEP
-        below = function()
-        array[index] = here
-        out[index] = (above - below) / (2 * STEP)
+        for unit in (1, 1j) if array.dtype.kind == "c" else (1,):
+            here = array[index]
+            array[index] = here + STEP * unit
+            above = function()
+            array[index] = here - STEP * unit
+            below = function()
+            array[index] = here
+            out[index] += (above - below) / (2 * STEP) * unit
     return out
 
 
@@ -103,9 +130,7 @@ def check_first_order(case: Case, sample: Sample) -> None:
     out, found = first_order(case, sample, values)
     seed = seed_for(out, 1)
     for i, g in zip(differentiable(case, sample), found, strict=True):
-        expected = differences(
-            lambda: float(np.sum(forward(case, sample, values) * seed)), values[i]
-        )
+        expected = differences(lambda: along(forward(case, sample, values), seed), values[i])
         assert_close(g, expected)
 
 
@@ -121,7 +146,7 @@ def check_second_order(case: Case, sample: Sample) -> None:
 
     def slope() -> float:
         now = first_order(case, sample, values)[1]
-        return sum(float(np.sum(g * d)) for g, d in zip(now, directions, strict=True))
+        return sum(along(g, d) for g, d in zip(now, directions, strict=True))
 
     for i, got in zip(differentiable(case, sample), found.second, strict=False):
         assert_close(got, differences(slope, values[i]))
@@ -132,7 +157,7 @@ def check_slope_along_seed(
     case: Case, sample: Sample, values: list[Any], found: Array, directions: list[Array]
 ) -> None:
     """A gradient is linear in the seed, so its slope there is a difference of forwards."""
-    expected = np.zeros(found.shape)
+    expected = np.zeros(found.shape, found.dtype)
     for i, direction in zip(differentiable(case, sample), directions, strict=True):
         moved = [list(values), list(values)]
         moved[0][i] = values[i] + STEP * direction
@@ -146,7 +171,7 @@ def torch_gradients(torch: Any, case: Case, sample: Sample, values: list[Any]) -
     """What PyTorch says to the same question."""
     wanted = differentiable(case, sample)
     given = [
-        torch.tensor(value, dtype=torch.float64, requires_grad=i in wanted)
+        torch.tensor(np.asarray(value), requires_grad=i in wanted)
         if is_shape(sample.args[i]) or isinstance(value, float)
         else torch.as_tensor(value)
         if isinstance(value, Array)
@@ -154,14 +179,16 @@ def torch_gradients(torch: Any, case: Case, sample: Sample, values: list[Any]) -
         for i, value in enumerate(values)
     ]
     assert case.torch is not None
-    out = case.torch(torch, *given, **sample.keywords)
+    out = apply(partial(case.torch, torch), case, sample, given)
     sources = [given[i] for i in wanted]
-    seed = torch.tensor(seed_for(out.detach().numpy(), 1), requires_grad=True)
+    value = out.numpy(force=True)
+    seed = torch.tensor(seed_for(value, 1), requires_grad=True)
     first = torch.autograd.grad(out, sources, seed, create_graph=True)
-    directions = [torch.tensor(seed_for(g.detach().numpy(), 2 + k)) for k, g in enumerate(first)]
+    found = [g.numpy(force=True) for g in first]
+    directions = [torch.tensor(seed_for(g, 2 + k)) for k, g in enumerate(found)]
     second = torch.autograd.grad(first, [*sources, seed], directions, materialize_grads=True)
     return Gradients(
-        out.detach().numpy(),
-        [g.numpy(force=True) for g in first],
+        value,
+        found,
         [g.numpy(force=True) for g in second],
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.ops.case import MASK, UNARY, Case, call, constant
+from tests.ops.case import COMPLEX, MASK, UNARY, Case, call, constant
 
 BINARY = (
     call((3, 4), (3, 4)),
@@ -15,12 +15,15 @@ BINARY = (
     call(0.5, (2, 3)),
     call((0, 3), (1,)),
 )
+ARITHMETICAL = (*BINARY, call((2, 3), (3,), cplx=True))
 POSITIVE = (0.3, 2.0)
 
 
-def unary(name: str, function: Callable[..., Any], **options: Any) -> Case:
+def unary(
+    name: str, function: Callable[..., Any], *, holomorphic: bool = False, **options: Any
+) -> Case:
     options.setdefault("torch", lambda torch, x: getattr(torch, name)(x))
-    return Case(name, UNARY, function, **options)
+    return Case(name, (*UNARY, *COMPLEX) if holomorphic else UNARY, function, **options)
 
 
 def binary(name: str, function: Callable[..., Any], **options: Any) -> Case:
@@ -28,10 +31,14 @@ def binary(name: str, function: Callable[..., Any], **options: Any) -> Case:
     return Case(name, BINARY, function, **options)
 
 
+def arithmetic(name: str, function: Callable[..., Any]) -> Case:
+    return Case(name, ARITHMETICAL, function, lambda torch, a, b: getattr(torch, name)(a, b))
+
+
 ARITHMETIC = (
-    binary("add", np.add),
-    binary("sub", np.subtract),
-    binary("mul", np.multiply),
+    arithmetic("add", np.add),
+    arithmetic("sub", np.subtract),
+    arithmetic("mul", np.multiply),
     binary("div", np.divide, domain=POSITIVE),
     Case(
         "pow",
@@ -46,18 +53,19 @@ ARITHMETIC = (
         lambda torch, a, b: torch.pow(a, b),
         domain=POSITIVE,
     ),
-    unary("neg", np.negative),
+    unary("neg", holomorphic=True, function=np.negative),
     unary("abs", np.absolute, kinks=(0,)),
-    unary("square", np.square),
+    unary("square", holomorphic=True, function=np.square),
     unary("sqrt", np.sqrt, domain=POSITIVE),
     unary("reciprocal", np.reciprocal, domain=POSITIVE),
-    unary("exp", np.exp),
+    unary("exp", holomorphic=True, function=np.exp),
     unary("expm1", np.expm1),
     unary("log", np.log, domain=POSITIVE),
     unary("log1p", np.log1p, domain=POSITIVE),
-    unary("sin", np.sin),
-    unary("cos", np.cos),
-    unary("tanh", np.tanh),
+    unary("sin", holomorphic=True, function=np.sin),
+    unary("cos", holomorphic=True, function=np.cos),
+    unary("conj", holomorphic=True, function=np.conjugate),
+    unary("tanh", holomorphic=True, function=np.tanh),
 )
 
 ACTIVATIONS = (

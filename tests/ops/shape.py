@@ -72,4 +72,29 @@ SHAPES = (
         lambda torch, x, dtype: x.to(getattr(torch, dtype)),
     ),
     Case("clone", UNARY, np.copy, lambda torch, x: x.clone()),
+    Case(
+        "cat",
+        (
+            call((2, 3), (1, 3)),
+            call((2, 3), (2, 2), (2, 0), axis=-1),
+            call((2, 3), (2,), axis=None, peer=False),
+            call((2, 3)),
+            call((2, 3), np.ones((1, 3)), axis=0),
+            call((2, 3), (1, 3), cplx=True),
+        ),
+        np.concatenate,
+        lambda torch, arrays, axis=0: torch.cat(list(arrays), axis),
+    ),
+    Case(
+        "stack",
+        (call((2, 3), (2, 3)), call((), (), ()), call((2, 3), (2, 3), axis=-1), call((0, 2))),
+        np.stack,
+        lambda torch, arrays, axis=0: torch.stack(list(arrays), axis),
+    ),
+    Case(
+        "hstack",
+        (call((2, 3), (2, 1)), call((), (2,)), call((2, 1, 2), (2, 2, 2))),
+        np.hstack,
+        lambda torch, arrays: torch.hstack(list(arrays)),
+    ),
 )

@@ -1,0 +1,19 @@
+"""Linear algebra: ``numpy.linalg`` and ``torch.linalg`` over the op table.
+
+Each function reads its inputs and writes nothing: internally synchronised.
+"""
+
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+from .surface import namespace as _namespace
+
+if _TYPE_CHECKING:
+
+    def __getattr__(name: str) -> _Any: ...  # the functions of the op table
+
+
+_FUNCTIONS = _namespace("linalg.")
+globals().update(_FUNCTIONS)
+
+__all__ = sorted(_FUNCTIONS)

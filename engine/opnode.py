@@ -1,0 +1,161 @@
+"""A recorded operation, seen from behind: what its rules asked to keep, and how it pulls back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import GraphReleasedError, OperandError, SavedValueChangedError
+from .graph import Edge, Node, VersionCell, describe
+from .ops.op import Op
+from .ops.recipe import Recipe
+from .recorded import Recorded, from_array
+from .values import Shape, Value
+
+Kind = tuple[Shape, np.dtype[Any]]
+
+_CAMEL = re.compile("[._]")
+
+# (values, versions to check: which value, its cell, what stood there)
+Saved = tuple[tuple[Any, ...], Sequence[tuple[int, VersionCell, Any]]]
+
+
+class OpNode(Node):
+    """A recorded operation: which op, and what its rules asked to keep.
+
+    ``saved`` holds one tuple, or nothing once a backward has consumed it. Popping it is atomic on
+    every build. ``claimed``: a backward that will consume it has begun.
+    """
+
+    __slots__ = ("claimed", "op", "recipe", "saved")
+
+    op: Op  # immutable
+    recipe: Recipe  # immutable
+    saved: list[Saved]  # atomic
+    claimed: bool | None  # guarded by graph.claims
+
+    def name(self) -> str:
+        return f"{_CAMEL.sub('', self.op.name.removeprefix('nn.').title())}Backward0"
+
+    def pull(self, g: Value, wanted: Sequence[object | None], retain: bool) -> list[Value]:
+        recipe = self.recipe
+        values: tuple[Any, ...] = ()
+        if recipe.saved:
+            values, checks = self._unpack(retain)
+            if _is_recorded(g):
+                values = self._recorded(values, checks)
+        if not recipe.conjugates:
+            return recipe.pull(g, values, wanted, self.edges)
+        return [_conjugate(grad) for grad in recipe.pull(_conjugate(g), values, wanted, self.edges)]
+
+    def released(self) -> GraphReleasedError:
+        return GraphReleasedError(
+            f"Trying to backward through the graph a second time: what {self.name()} saved at "
+            f"{describe(self.origin)} has been released. Pass retain_graph=True to the backward "
+            "that comes first."
+        )
+
+    def _unpack(self, retain: bool) -> Saved:
+        try:
+            keep = retain or not self.recipe.consumes
+            values, checks = self.saved[0] if keep else self.saved.pop()
+        except IndexError:
+            raise self.released() from None
+        for _, cell, token in checks:
+            if cell[0] is not token:
+                self._raise_changed(cell[0], token)
+        if type(values) is Packed:
+            values = tuple(v.value() if isinstance(v, PackedValue) else v for v in values)
+        return values, checks
+
+    def _raise_changed(self, write: tuple[int, Any], token: tuple[int, Any] | None) -> None:
+        raise SavedValueChangedError(
+            "one of the variables needed for gradient computation has been modified by an inplace "
+            f"operation: {self.name()} saved it at {describe(self.origin)} at version "
+            f"{token[0] if token else 0}; it was written at {describe(write[1])} and is at version "
+            f"{write[0]}. Write out of place, or clone() before the write. Parameters that other "
+            "threads update on purpose are marked with engine.hogwild.share(parameters)."
+        )
+
+    def _recorded(self, values: tuple[Any, ...], checks: Sequence[Any]) -> tuple[Any, ...]:
+        """What was saved, as Tensors with their history: for a backward that is itself recorded.
+
+        They keep the versions of what they stand for, so that later writes are noticed again.
+        """
+        op, saved = self.op, self.recipe.saved
+        inputs = len(op.inputs)
+        cells = {index: cell for index, cell, _ in checks}
+        kept = dict(zip(saved, values, strict=True))
+        edges: dict[int, Edge | None] = {i: (self, port) for i, port in self.recipe.saved_answers}
+        edges |= {i: self.edges[i] for i in self.recipe.saved_inputs}
+        for index, edge in edges.items():
+            if edge is not None:
+                kept[index] = from_array(kept[index], edge)
+                kept[index]._cell = cells.get(index)
+        for index in saved:
+            again = op.residuals.get(op.environment[index])
+            if again is not None:
+                kept[index] = again(*[kept[i] for i in range(inputs)])
+        return tuple(kept[index] for index in saved)
+
+    def cost(self, g: Value) -> int:
+        if self.op.cost is not None:
+            for values, _ in self.saved[:1]:  # a copy: another backward may consume it meanwhile
+                return self.op.cost(g, *values)
+        return super().cost(g)
+
+
+class SeveralNode(OpNode):
+    """An operation with several outputs: ``kinds``, the shape and dtype of each. Immutable."""
+
+    __slots__ = ("kinds", "outputs")
+
+    kinds: tuple[Kind, ...]
+    outputs: int
+
+    def output(self, port: int) -> Kind:
+        return self.kinds[port]
+
+    def cost(self, g: Value) -> int:
+        return max(super(SeveralNode, self).cost(one) for one in g if one is not None)
+
+
+def _is_recorded(g: Value) -> bool:
+    """Whether the backward that brings ``g``, the gradients of all outputs, is itself recorded."""
+    return isinstance(g, Recorded) or (
+        type(g) is list and any(isinstance(one, Recorded) for one in g)
+    )
+
+
+def _conjugate(g: Value) -> Value:
+    if type(g) is list:
+        return [_conjugate(one) for one in g]
+    return g if g is None or g.dtype.kind != "c" else np.conjugate(g)
+
+
+class Packed(tuple[Any, ...]):
+    """Saved values, some of them as a saved-tensor hook packed them. Immutable."""
+
+    __slots__ = ()
+
+
+class PackedValue:
+    """One of them, with what unpacks it. Immutable."""
+
+    __slots__ = ("packed", "unpack")
+
+    def __init__(self, hooks: tuple[Any, Any], array: np.ndarray) -> None:
+        pack, self.unpack = hooks
+        self.packed = pack(from_array(array))
+
+    def value(self) -> np.ndarray:
+        """The array again."""
+        tensor = self.unpack(self.packed)
+        if not isinstance(tensor, Recorded):
+            raise OperandError(
+                f"unpack of saved_tensors_hooks must return a Tensor, got {type(tensor).__name__}"
+            )
+        return tensor._data
