@@ -149,10 +149,10 @@ class Module:
     def _named(self, table: str, prefix: str) -> Iterator[tuple[str, Tensor]]:
         seen = set()
         for name, module in self.named_modules(prefix):
-            for key, tensor in getattr(module, table).items():
-                if tensor is not None and tensor not in seen:
-                    seen.add(tensor)
-                    yield f"{name}.{key}" if name else key, tensor
+            for key, value in getattr(module, table).items():
+                if value is not None and value not in seen:
+                    seen.add(value)
+                    yield f"{name}.{key}" if name else key, value
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """Every parameter with its dotted name; one that is shared, under its first name alone."""
@@ -205,10 +205,10 @@ class Module:
 
     def _state(self) -> dict[str, Tensor]:
         return {
-            f"{name}.{key}" if name else key: tensor
+            f"{name}.{key}" if name else key: value
             for name, module in self.named_modules()
-            for key, tensor in {**module._parameters, **module._buffers}.items()
-            if tensor is not None
+            for key, value in {**module._parameters, **module._buffers}.items()
+            if value is not None
         }
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -217,14 +217,14 @@ class Module:
         What threads write meanwhile shows; for values that nobody tears see
         ``engine.hogwild.snapshot``.
         """
-        return {name: tensor.detach() for name, tensor in self._state().items()}
+        return {name: value.detach() for name, value in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
         """Copy values **in place**: a thread or an optimiser that holds the parameters goes on.
 
         ``state``: names to Tensors or arrays of the same shapes, cast to the dtypes here.
-        ``strict``: every name must be there, and no other. Everything is checked before anything is written:
-        raises ``ShapeError`` or ``ArgumentError``, and then nothing has changed.
+        ``strict``: every name must be there, and no other. Everything is checked before anything
+        is written: raises ``ShapeError`` or ``ArgumentError``, and then nothing has changed.
         """
         mine = self._state()
         report = LoadReport(

@@ -135,6 +135,8 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     data = path.read_bytes()
     try:
         length = int.from_bytes(data[:8], "little")
+        if length > len(data) - 8:
+            raise ValueError(f"a header of {length} bytes in a file of {len(data)}")
         header = json.loads(data[8 : 8 + length])
         header.pop("__metadata__", None)
         return {n: _part(memoryview(data)[8 + length :], **entry) for n, entry in header.items()}
