@@ -41,6 +41,7 @@ from .runtime.accumulate import accumulation as accumulation
 from .runtime.accumulate import set_accumulation as set_accumulation
 from .runtime.pool import WorkerPool as WorkerPool
 from .runtime.pool import set_num_workers as set_num_workers
+from .sparse import RowSparse as RowSparse
 from .surface import FUNCTIONS as _FUNCTIONS
 from .tensor import Tensor as Tensor
 
@@ -54,9 +55,9 @@ globals().update(_FUNCTIONS)  # engine.exp, engine.sum, ...: a row in the table 
 __version__ = "0.1.0"
 
 _NAMES = """
-Tensor WorkerPool accumulation arange autograd backward checkpoint enable_grad errors fft from_dlpack
-from_numpy full full_like func grad hogwild inference_mode is_grad_enabled is_inference_mode_enabled
-linalg manual_seed nn no_grad ones ones_like optim rand rand_like randn randn_like set_accumulation
-set_grad_enabled set_num_workers special sync tensor zeros zeros_like
+RowSparse Tensor WorkerPool accumulation arange autograd backward checkpoint enable_grad errors fft
+from_dlpack from_numpy full full_like func grad hogwild inference_mode is_grad_enabled
+is_inference_mode_enabled linalg manual_seed nn no_grad ones ones_like optim rand rand_like randn
+randn_like set_accumulation set_grad_enabled set_num_workers special sync tensor zeros zeros_like
 """
 __all__ = sorted([*_NAMES.split(), *_FUNCTIONS])

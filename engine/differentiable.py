@@ -14,6 +14,7 @@ from .hooks import RemovableHandle, hooks_of, retain
 from .recorded import INFERENCE, Recorded, from_array
 from .recording import refresh
 from .runtime.hooked import present
+from .sparse import RowSparse
 from .sync import Lock
 from .values import Shape, Value
 
@@ -105,15 +106,18 @@ class Differentiable(Recorded):
 
     @property
     def grad(self) -> Any:
-        """The gradient accumulated so far, or None. Atomic, see the class."""
+        """The gradient accumulated so far, or None. Atomic, see the class.
+
+        A Tensor; a ``RowSparse`` as long as all that was added to it were such.
+        """
         holder = self._holder()
         if holder is None:
             if self._edge is not None:
                 warnings.warn(_NOT_A_LEAF, UserWarning, stacklevel=2)
             return None
         with holder.lock:
-            if holder.grad is None or isinstance(holder.grad, Recorded):
-                return holder.grad
+            if type(holder.grad) is not np.ndarray:
+                return holder.grad  # None, a RowSparse, or a Tensor with history
             if holder.face is None or holder.face._data is not holder.grad:
                 holder.face = from_array(holder.grad)
             return holder.face
@@ -124,21 +128,24 @@ class Differentiable(Recorded):
         if value is not None:
             self._check_grad(value)
         with leaf.lock:
-            if value is None or value._edge is not None:
+            if not isinstance(value, Recorded) or value._edge is not None:
                 leaf.grad, leaf.face = value, None
             else:
                 leaf.grad, leaf.face = value._data, value
 
     def _check_grad(self, value: object) -> None:
-        if not isinstance(value, Differentiable):
-            raise OperandError(f"assigned grad must be Tensor or None, got {type(value).__name__}")
+        if not isinstance(value, Differentiable | RowSparse):
+            raise OperandError(
+                f"assigned grad must be Tensor, RowSparse or None, got {type(value).__name__}"
+            )
         if value is self:
             raise InPlaceError("can't assign a Tensor as its own gradient: use clone()")
+        kind = f"{value.dtype}{list(value.shape)}"
         if value.shape != self.shape:
-            raise ShapeError(f"assigned grad is {value._kind()}, the tensor {self._kind()}")
+            raise ShapeError(f"assigned grad is {kind}, the tensor {self._kind()}")
         if value.dtype != self.dtype:
-            raise DTypeError(f"assigned grad is {value._kind()}, the tensor {self._kind()}")
-        if not value._data.flags.writeable:
+            raise DTypeError(f"assigned grad is {kind}, the tensor {self._kind()}")
+        if isinstance(value, Differentiable) and not value._data.flags.writeable:
             raise InPlaceError("assigned grad is read-only, but is added to in place: clone() it")
 
     @property
@@ -166,7 +173,9 @@ class Differentiable(Recorded):
         """Forget ``grad``, or with ``set_to_none=False`` fill it with zeros in place. Atomic."""
         leaf = self._leaf("zero .grad")
         with leaf.lock:
-            if set_to_none or not isinstance(leaf.grad, np.ndarray):
+            if type(leaf.grad) is RowSparse and not set_to_none:
+                leaf.grad = leaf.grad.zeros()
+            elif set_to_none or not isinstance(leaf.grad, np.ndarray):
                 leaf.grad = leaf.face = None
             else:
                 leaf.grad.fill(0)
@@ -224,21 +233,26 @@ _NOT_A_LEAF = (
 
 def _show(value: Value) -> Any:
     """A travelling gradient as user code sees it."""
-    return value if isinstance(value, Recorded) else from_array(np.asarray(value))
+    return value if isinstance(value, Recorded | RowSparse) else from_array(np.asarray(value))
 
 
 def _hide(shown: Any, like: Value) -> Value:
     """What user code returned, as it travels on: a gradient of the same shape and dtype."""
-    if not isinstance(shown, Differentiable):
+    if not isinstance(shown, Differentiable | RowSparse):
         raise OperandError(f"a hook must return Tensors or None, got {type(shown).__name__}")
-    if like is None:
-        return shown._data
-    if shown.shape != like.shape or shown.dtype != like.dtype:
+    if like is not None and (shown.shape != like.shape or shown.dtype != like.dtype):
         raise ShapeError(
-            f"a hook must keep shape and dtype: got {shown._kind()} for "
+            f"a hook must keep shape and dtype: got {shown.dtype}{list(shown.shape)} for "
             f"{like.dtype}{list(like.shape)}"
         )
+    if isinstance(shown, RowSparse):  # in place of a dense gradient, a rule may read it next
+        return shown if like is None or isinstance(like, RowSparse) else _made_dense(shown, like)
     return shown if isinstance(like, Recorded) else shown._data
+
+
+def _made_dense(shown: RowSparse, like: Value) -> Value:
+    """Rows, as what stands in their place: an array, or a Tensor where ``like`` is one."""
+    return from_array(shown.to_dense()) if isinstance(like, Recorded) else shown.to_dense()
 
 
 present(_show, _hide)

@@ -1,4 +1,4 @@
-"""What a gradient is while it travels: an ndarray, or anything that adds and reshapes like one.
+"""What a gradient is while it travels: an ndarray, a ``RowSparse``, or what behaves like an array.
 
 With ``create_graph`` the values are Tensors; this module does not know, it only asks them to behave
 like arrays. No threads here: each function works on values that its caller owns.
@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from .sparse import RowSparse, add_into
+
 # glibc gives freed memory back to the system once more than twice the largest block ever freed lies
 # idle, and in a thread's arena a training step then faults its buffers in again, every step: 890
 # faults at 784-512-512-10, 200 steps a second instead of 268. Freeing one block of 30 MB, never
 # touched, raises that mark for the process; other allocators do not notice.
 np.empty(30 << 20, np.uint8)
 
-Value = Any  # ndarray, NumPy scalar or Tensor
+Value = Any  # ndarray, NumPy scalar, RowSparse or Tensor
 Shape = tuple[int, ...]
 
 
@@ -45,7 +47,7 @@ def sum_to(g: Value, shape: Shape) -> Value:
 def fit(g: Value, shape: Shape, dtype: np.dtype[Any]) -> Value:
     """``g`` with the shape and dtype of the value it is the gradient of."""
     if g.shape != shape:
-        g = sum_to(g, shape)
+        g = sum_to(dense(g), shape)
     if g.dtype is not dtype and g.dtype != dtype:
         if g.dtype.kind == "c" and dtype.kind != "c":
             g = g.real
@@ -57,7 +59,29 @@ def add(total: Value, g: Value, owned: bool) -> Value:
     """``total + g``; in place where ``owned`` says that nobody else holds ``total``."""
     if owned and type(total) is np.ndarray and type(g) is np.ndarray:
         return np.add(total, g, out=total)
+    if type(total) is RowSparse or type(g) is RowSparse:
+        return _add_sparse(total, g, owned)
     return total + g
+
+
+def _add_sparse(total: Value, g: Value, owned: bool) -> Value:
+    if type(total) is type(g):
+        return total + g
+    if owned and type(total) is np.ndarray:
+        add_into(total, g)
+        return total
+    return dense(total) + dense(g)
+
+
+def dense(g: Value) -> Value:
+    """``g``, as an ndarray if it is a ``RowSparse``."""
+    return g.to_dense() if type(g) is RowSparse else g
+
+
+def has_nan(g: Value) -> bool:
+    """Whether any element of ``g`` is NaN."""
+    elements = g.rows if type(g) is RowSparse else g
+    return bool((elements != elements).any())
 
 
 def _references(cells: Any, key: int) -> int:
@@ -81,6 +105,8 @@ def private(cells: Any, key: int) -> Value:
     if type(value) is np.ndarray:
         if getrefcount(value) == _ALONE and value.base is None and value.flags.c_contiguous:
             return value
+    elif type(value) is RowSparse:
+        return value.copy()
     elif not isinstance(value, np.generic):
         return value
     return np.array(value, order="C")

@@ -35,6 +35,7 @@ from ..runtime.accumulate import Capture, chosen_policy
 from ..runtime.execute import run
 from ..runtime.plan import Plan
 from ..runtime.pool import current_pool
+from ..sparse import RowSparse
 from ..tensor import Tensor, from_array, record
 from ..values import Shape, Value
 
@@ -178,8 +179,9 @@ class _Call(NamedTuple):
         )
 
 
-def _stacked(rows: Sequence[Tensor]) -> Tensor:
+def _stacked(given: Sequence[Tensor | RowSparse]) -> Tensor:
     """The rows along a new first axis; differentiable where they are."""
+    rows = [from_array(row.to_dense()) if isinstance(row, RowSparse) else row for row in given]
     if not any(row.requires_grad for row in rows):
         return from_array(np.stack([row._data for row in rows]))
     shape = (len(rows), *rows[0].shape)
@@ -193,7 +195,7 @@ def _result(
     index: int, source: Any, value: Value | None, unused: bool, zeros: bool
 ) -> Tensor | None:
     if value is not None:
-        return value if isinstance(value, Tensor) else from_array(value)
+        return from_array(value) if isinstance(value, np.ndarray) else value
     if not unused:
         raise UnusedInputError(
             f"One of the differentiated Tensors (input {index}, {_kind(source)}) appears to not "

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import RuleError
 from ..graph import Edge, Node, caller, describe
 from ..modes import state
+from ..sparse import RowSparse
 from ..tensor import Tensor, from_array
 from ..values import Shape, Value
 from .context import FunctionCtx
@@ -94,12 +95,12 @@ class FunctionNode(Releasing):
             slot = slots.get(index, -1)
             self._check(index, value, self.edges[slot] if slot >= 0 else None, slot >= 0)
             if wanted[slot] is not None:
-                grads[slot] = value if state.grad else value._data
+                grads[slot] = _travelling(value)
         return grads
 
     def _check(self, index: int, value: Any, edge: Edge | None, tensor: bool) -> None:
         what = f"{self.function.__name__}.backward returned for argument {index}"
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor | RowSparse):
             raise RuleError(
                 f"{what} a {type(value).__name__}: gradients are Tensors or None, several of them "
                 "a tuple"
@@ -115,6 +116,12 @@ class FunctionNode(Releasing):
                 f"argument, {dtype}{list(shape)}: return shape {shape}, or one that broadcasting "
                 "has stretched it to, which is summed"
             )
+
+
+def _travelling(returned: Tensor | RowSparse) -> Value:
+    if isinstance(returned, Tensor):
+        return returned if state.grad else returned._data
+    return from_array(returned.to_dense()) if state.grad else returned
 
 
 def _reduces(have: Shape, want: Shape) -> bool:

@@ -12,6 +12,7 @@ from ..errors import ArgumentError
 from ..graph import Leaf, Node
 from ..optim import SGD
 from ..runtime.accumulate import Staged
+from ..sparse import RowSparse
 from ..tensor import Tensor
 
 
@@ -20,7 +21,7 @@ class Update(Protocol):
 
     concurrent: bool
 
-    def write(self, optimizer: SGD, index: int, g: np.ndarray) -> None: ...
+    def write(self, optimizer: SGD, index: int, g: np.ndarray | RowSparse) -> None: ...
 
 
 class Racy:
@@ -28,7 +29,7 @@ class Racy:
 
     concurrent = True
 
-    def write(self, optimizer: SGD, index: int, g: np.ndarray) -> None:
+    def write(self, optimizer: SGD, index: int, g: np.ndarray | RowSparse) -> None:
         """Racy: the elements, and the optimiser's state for them."""
         hook = sync.hook
         if hook is not None:
@@ -41,7 +42,7 @@ class Locked:
 
     concurrent = True
 
-    def write(self, optimizer: SGD, index: int, g: np.ndarray) -> None:
+    def write(self, optimizer: SGD, index: int, g: np.ndarray | RowSparse) -> None:
         """Internally synchronised."""
         p = optimizer.params[index]
         hook = sync.hook

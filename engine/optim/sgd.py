@@ -10,6 +10,7 @@ import numpy as np
 from .. import sync
 from ..errors import ArgumentError, OperandError
 from ..graph import Leaf, Origin, caller
+from ..sparse import RowSparse
 from ..tensor import Tensor
 
 # Elements that a scratch buffer holds: a temporary as large as a weight is never made, and this
@@ -45,6 +46,9 @@ class SGD:
     ``step`` reads ``.grad`` and writes the parameter in place, under the parameter's ``grad_lock``:
     internally synchronised, steps of several threads (of one SGD or of many) never lose each
     other's writes. ``lr``, ``momentum`` and ``weight_decay`` may be changed between steps.
+
+    A ``RowSparse`` gradient moves the rows that it touches, at the cost of these. It is lazy: rows
+    that it does not touch neither decay nor keep moving by their momentum.
 
     >>> import engine
     >>> w = engine.tensor([1.0, 2.0], requires_grad=True)
@@ -99,7 +103,7 @@ class SGD:
             if p._edge is not None:
                 p.zero_grad(set_to_none)
 
-    def update(self, index: int, g: np.ndarray, where: Origin | None = None) -> None:
+    def update(self, index: int, g: np.ndarray | RowSparse, where: Origin | None = None) -> None:
         """Move parameter ``index`` against ``g`` in place; ``g`` is only read. Takes no lock.
 
         Racy when threads share the parameter: a write may be lost element by element. Externally
@@ -108,7 +112,9 @@ class SGD:
         """
         p = self.params[index]
         data = p._data
-        if self.momentum or self.weight_decay or data.size > CHUNK:
+        if isinstance(g, RowSparse):
+            self._update_rows(index, data, g.coalesce())  # an id that comes twice counts twice
+        elif self.momentum or self.weight_decay or data.size > CHUNK:
             self._update_in_pieces(index, data, g)
         elif data.size <= SMALL:
             np.subtract(data, g * self.lr, out=data)
@@ -117,6 +123,16 @@ class SGD:
             np.subtract(data, np.multiply(g, self.lr, out=step), out=data)
         if p._cell is not None:
             p._wrote(where or caller(2))
+
+    def _update_rows(self, index: int, data: np.ndarray, g: RowSparse) -> None:
+        ids, step = g.ids, g.rows
+        at = data[ids]
+        if self.weight_decay:
+            step = step + at * self.weight_decay
+        if self.momentum:
+            velocity = self._moving(index)
+            velocity[ids] = step = velocity[ids] * self.momentum + step
+        data[ids] = at - step * self.lr
 
     def _update_in_pieces(self, index: int, data: np.ndarray, g: np.ndarray) -> None:
         velocity = self._moving(index) if self.momentum else None

@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import modes, sync
 from ..graph import Edge, Leaf, Node, claims, describe
+from ..sparse import RowSparse
 from ..values import Value, fit
 from .accumulate import Policy
 from .hooked import (
@@ -247,6 +248,8 @@ class Participant:
                 if grad.shape != shape or grad.dtype is not dtype:
                     grad = fit(grad, shape, dtype)
             target, slot = route
+            if target >= leaves and type(grad) is RowSparse:
+                grad = grad.to_dense()  # rules read arrays: only leaves take rows as they are
             if target in gathers:
                 if graph:
                     self._rewind()

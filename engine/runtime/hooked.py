@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import AnomalyError, RuleError
 from ..graph import Node, describe
 from ..hooks import HookList
-from ..values import Value, fit
+from ..values import Value, fit, has_nan
 
 Shown = Any
 
@@ -81,7 +81,7 @@ def call_post_hooks(node: Node, grads: list[Value], g: Value) -> list[Value]:
 def check_nan(node: Node, grads: Sequence[Value]) -> None:
     """Anomaly detection: raise where ``node`` made a NaN."""
     for index, value in enumerate(grads):
-        if value is not None and bool((value != value).any()):
+        if value is not None and has_nan(value):
             raise AnomalyError(
                 f"Function {node.name()!r} returned nan values in its {index}th output. It was "
                 f"recorded at {describe(node.origin)}"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import engine
-from engine.runtime import accumulate
+from engine.runtime.accumulate import locked
 from tests.threads.together import PATIENCE, Meeting, Turns, outcomes, overlap, together
 
 SIZE = 10_000  # NumPy releases the GIL from 500 elements on
@@ -73,7 +73,7 @@ def test_an_addition_without_the_lock_is_noticed(monkeypatch):
     def without(leaf, cells, key):
         leaf.grad = leaf.grad + cells[key]
 
-    monkeypatch.setattr(accumulate, "_merge", without)
+    monkeypatch.setattr(locked, "merge", without)
     with overlap() as (enter, most):
         run_additions(enter)
     assert most() == 2

@@ -9,6 +9,7 @@ import engine
 from engine import graph, modes, sync
 from engine.errors import GraphReleasedError
 from engine.runtime import accumulate, execute
+from engine.runtime.accumulate import merge, policy, racy
 from engine.runtime.task import Gather
 from engine.sync import Threads
 from tests import test_optim
@@ -49,7 +50,7 @@ def test_a_contribution_that_is_counted_twice_is_noticed(monkeypatch):
         np.add(buffer, g, out=buffer)
         np.add(buffer, g, out=buffer)
 
-    monkeypatch.setattr(accumulate, "_add_racy", twice)
+    monkeypatch.setattr(racy, "_add_racy", twice)
     with pytest.raises(Caught):
         test_accumulation.test_racy_adds_each_contribution_once()
 
@@ -58,7 +59,7 @@ def test_a_gradient_that_is_rebound_is_noticed(monkeypatch):
     def rebind(leaf, buffer, g):
         leaf.grad = buffer + g
 
-    monkeypatch.setattr(accumulate, "_add_racy", rebind)
+    monkeypatch.setattr(racy, "_add_racy", rebind)
     with pytest.raises(Caught):
         test_accumulation.test_racy_never_rebinds()
 
@@ -105,7 +106,8 @@ def test_modes_that_do_not_travel_are_noticed(monkeypatch):
 
 
 def test_gradients_that_are_handed_on_as_they_are_are_noticed(monkeypatch):
-    monkeypatch.setattr(accumulate, "private", lambda cells, key: np.asarray(cells[key]))
+    for module in (merge, policy):
+        monkeypatch.setattr(module, "private", lambda cells, key: np.asarray(cells[key]))
     with pytest.raises(Caught):
         test_aliasing.test_grads_seeds_and_data_are_apart("add", "locked", 0)
     with pytest.raises(Caught):

@@ -1,0 +1,56 @@
+"""One contribution and one leaf: what ``.grad`` is afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import sync
+from ...graph import Leaf
+from ...sparse import RowSparse
+from ...values import Value, add, dense, private
+
+
+def merge(leaf: Leaf, cells: Any, key: int) -> None:
+    """Add the gradient in ``cells[key]`` to ``leaf.grad``, or let it become that.
+
+    Under the leaf's lock, and if it raises, ``.grad`` is as it was.
+    """
+    hook = sync.hook
+    if hook is not None:
+        hook("grad.commit", leaf)
+    if cells[key] is None:
+        return
+    with leaf.lock:
+        grad = leaf.grad
+        if grad is None:
+            leaf.grad = cells[key].clone() if is_recorded(cells[key]) else private(cells, key)
+        elif type(grad) is np.ndarray and is_plain(cells[key]):
+            with np.errstate(all="ignore"):  # a sum that overflows is a value, no error
+                np.add(grad, cells[key], out=grad)
+        else:
+            _combine(leaf, grad, cells[key])
+
+
+def _combine(leaf: Leaf, grad: Value, g: Value) -> None:
+    """The same where they are not both arrays; the caller holds the lock."""
+    with np.errstate(all="ignore"):
+        if is_recorded(grad) or is_recorded(g):
+            total = dense(grad) + dense(g)
+        else:
+            total = add(grad, g, owned=True)
+            if type(total) is RowSparse:
+                total = total.coalesce()  # bounded, however many contributions come
+    if total is not grad:
+        leaf.grad, leaf.face = total, None
+
+
+def is_plain(g: Value) -> bool:
+    """Whether ``g`` is an array, or the scalar that NumPy makes of one without axes."""
+    return type(g) is np.ndarray or isinstance(g, np.generic)
+
+
+def is_recorded(g: Value) -> bool:
+    """Whether ``g`` carries a graph (``create_graph``), so that it cannot be added in place."""
+    return type(g) is not np.ndarray and not isinstance(g, np.generic | RowSparse)
