@@ -3,7 +3,7 @@
 Importing a family fills the table. An operation is one row there; see ``op``.
 """
 
-from . import elementwise, indexing, linalg, loss, reduce, shape, writing
+from . import convolution, elementwise, indexing, linalg, loss, reduce, shape, windows, writing
 from .op import BY_FUNCTION, COMPOSED, OPS, Composed, Op, composed, op
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Composed",
     "Op",
     "composed",
+    "convolution",
     "elementwise",
     "indexing",
     "linalg",
@@ -20,5 +21,6 @@ __all__ = [
     "op",
     "reduce",
     "shape",
+    "windows",
     "writing",
 ]

@@ -1,6 +1,6 @@
 """One `Case` per op of the table. A file for each family, of the same name as in `engine.ops`."""
 
-from tests.ops import elementwise, indexing, linalg, loss, reduce, shape, writing
+from tests.ops import convolution, elementwise, indexing, linalg, loss, reduce, shape, writing
 
 CASES = (
     *elementwise.ARITHMETIC,
@@ -13,4 +13,5 @@ CASES = (
     *linalg.PRODUCTS,
     *loss.LOSSES,
     *writing.WRITING,
+    *convolution.CONVOLUTIONS,
 )
