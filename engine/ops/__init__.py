@@ -3,7 +3,18 @@
 Importing a family fills the table. An operation is one row there; see ``op``.
 """
 
-from . import convolution, elementwise, indexing, linalg, loss, reduce, shape, windows, writing
+from . import (
+    convolution,
+    elementwise,
+    indexing,
+    linalg,
+    loss,
+    pooling,
+    reduce,
+    shape,
+    windows,
+    writing,
+)
 from .op import BY_FUNCTION, COMPOSED, OPS, Composed, Op, composed, op
 
 __all__ = [
@@ -19,6 +30,7 @@ __all__ = [
     "linalg",
     "loss",
     "op",
+    "pooling",
     "reduce",
     "shape",
     "windows",

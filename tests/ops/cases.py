@@ -1,6 +1,16 @@
 """One `Case` per op of the table. A file for each family, of the same name as in `engine.ops`."""
 
-from tests.ops import convolution, elementwise, indexing, linalg, loss, reduce, shape, writing
+from tests.ops import (
+    convolution,
+    elementwise,
+    indexing,
+    linalg,
+    loss,
+    pooling,
+    reduce,
+    shape,
+    writing,
+)
 
 CASES = (
     *elementwise.ARITHMETIC,
@@ -14,4 +24,5 @@ CASES = (
     *loss.LOSSES,
     *writing.WRITING,
     *convolution.CONVOLUTIONS,
+    *pooling.POOLING,
 )
