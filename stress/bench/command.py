@@ -12,6 +12,8 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from stress.arguments import pattern, positive, target
+from stress.bench.op_list import OPERATIONS
+from stress.bench.op_times import op_table, slow, time_ops
 from stress.bench.report import bars, caveats, ratio_table, scaling_table, times_table
 from stress.bench.scaling import Scaling, time_threads
 from stress.bench.steps import Disagreement, StepTimes, time_step
@@ -26,18 +28,25 @@ from stress.report.terminal import progress, say, show
 __all__ = ["add_arguments", "main"]
 
 SCHEMA = 1  # of the JSON document; raised when a field changes its meaning or goes
+STEP_SECONDS, OP_SECONDS = 4.0, 0.1
 WITH_GIL = ("784-128-10 b128", "784-512-512-10 b128")  # steps of ~0.5 ms and more: threads can pay
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``bench`` to ``parser``."""
     parser.add_argument(
-        "--seconds", type=positive, default=4.0, metavar="S",
-        help="time for each of at most 10 measurements (default: 4)",
+        "--seconds", type=positive, metavar="S",
+        help=f"time for each of at most 10 measurements (default: {STEP_SECONDS:g})",
     )  # fmt: skip
     parser.add_argument(
         "--only", type=pattern, default=re.compile(""), metavar="REGEX",
         help="measure the networks whose name matches: " + ", ".join(mlp.name for mlp in MLPS),
+    )  # fmt: skip
+    parser.add_argument(
+        "--ops", action="store_true",
+        help="time single operations instead, forward and backward, at sizes 1, 1,000 and "
+        "1,000,000; --only then chooses operations, and --seconds is for each at each size "
+        f"(default there: {OP_SECONDS:g})",
     )  # fmt: skip
     parser.add_argument("--json", type=target, metavar="FILE", help="also write all figures there")
 
@@ -48,6 +57,8 @@ def main(args: argparse.Namespace) -> int:
     ``Exit.FORBIDDEN``: the contestants do not compute the same. ``Exit.NOTHING``: ``--only``
     matches nothing.
     """
+    if args.ops:
+        return main_ops(args)
     chosen = [mlp for mlp in MLPS if args.only.search(mlp.name)]
     if not chosen:
         names = ", ".join(mlp.name for mlp in MLPS)
@@ -57,13 +68,38 @@ def main(args: argparse.Namespace) -> int:
         environment = probe()
     show(environment_table(environment))
     try:
-        steps, scalings = measure(chosen, args.seconds, environment.gil_enabled)
+        seconds = args.seconds or STEP_SECONDS
+        steps, scalings = measure(chosen, seconds, environment.gil_enabled)
     except Disagreement as disagreement:
         print(f"bench: {disagreement}", file=sys.stderr)
         return Exit.FORBIDDEN
     present(steps, scalings)
     if args.json:
         write(args.json, document(environment, steps, scalings))
+    return Exit.PASS
+
+
+def main_ops(args: argparse.Namespace) -> int:
+    """``bench --ops``: the same for single operations."""
+    chosen = [operation for operation in OPERATIONS if args.only.search(operation.name)]
+    if not chosen:
+        print(f"bench: --only matches none of {len(OPERATIONS)} operations", file=sys.stderr)
+        return Exit.NOTHING
+    with threadpool_limits(1):
+        environment = probe()
+    show(environment_table(environment))
+    try:
+        with progress(len(chosen)) as shown:
+            times = time_ops(chosen, args.seconds or OP_SECONDS, shown)
+    except Disagreement as disagreement:
+        print(f"bench: {disagreement}", file=sys.stderr)
+        return Exit.FORBIDDEN
+    show(op_table(times))
+    for line in slow(times):
+        say(line)
+    if args.json:
+        about = {"schema": SCHEMA, "command": "bench --ops", "environment": environment.as_dict()}
+        write(args.json, about | {"operations": [asdict(each) for each in times]})
     return Exit.PASS
 
 

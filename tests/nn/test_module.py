@@ -32,10 +32,8 @@ def test_parameters_are_named_in_order_and_found_once():
     assert [name for name, _ in net.named_parameters()] == NAMES
     net.again = net.first
     net.tied = net.first.weight
-    assert [name for name, _ in net.named_parameters()] == ["scale", "tied", *NAMES[2:][:0]] + [
-        "first.bias",
-        "rest.1.weight",
-    ]
+    found = [name for name, _ in net.named_parameters()]
+    assert found == ["scale", "tied", "first.bias", "rest.1.weight"]
     assert len(list(net.parameters())) == 4
     assert len(list(net.modules())) == 5
 
@@ -132,10 +130,7 @@ def test_what_is_not_strict_reports_and_loads_the_rest():
     net = Net()
     report = net.load_state_dict({"scale": [5.0], "other": [1.0]}, strict=False)
     assert report.unexpected_keys == ["other"]
-    assert report.missing_keys == ["seen", *NAMES[1:]] or set(report.missing_keys) == {
-        "seen",
-        *NAMES[1:],
-    }
+    assert sorted(report.missing_keys) == sorted(["seen", *NAMES[1:]])
     assert net.scale.item() == 5
 
 
@@ -183,9 +178,8 @@ def test_a_module_called_from_many_threads_gives_the_same_bits():
 
     def work():
         start.wait()
-        for _ in range(20):
-            if net(x).detach().numpy().tobytes() != expected:
-                wrong.append(1)
+        found = [net(x).detach().numpy().tobytes() for _ in range(20)]
+        wrong.extend(got for got in found if got != expected)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
