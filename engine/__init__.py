@@ -39,8 +39,12 @@ from .modes import no_grad as no_grad
 from .modes import set_grad_enabled as set_grad_enabled
 from .runtime.accumulate import accumulation as accumulation
 from .runtime.accumulate import set_accumulation as set_accumulation
+from .runtime.handle import Handle as Handle
 from .runtime.pool import WorkerPool as WorkerPool
 from .runtime.pool import set_num_workers as set_num_workers
+from .runtime.submit import as_completed as as_completed
+from .runtime.submit import submit as submit
+from .runtime.submit import wait as wait
 from .sparse import RowSparse as RowSparse
 from .surface import FUNCTIONS as _FUNCTIONS
 from .tensor import Tensor as Tensor
@@ -55,9 +59,10 @@ globals().update(_FUNCTIONS)  # engine.exp, engine.sum, ...: a row in the table 
 __version__ = "0.1.0"
 
 _NAMES = """
-RowSparse Tensor WorkerPool accumulation arange autograd backward checkpoint enable_grad errors fft
-from_dlpack from_numpy full full_like func grad hogwild inference_mode is_grad_enabled
-is_inference_mode_enabled linalg manual_seed nn no_grad ones ones_like optim rand rand_like randn
-randn_like set_accumulation set_grad_enabled set_num_workers special sync tensor zeros zeros_like
+Handle RowSparse Tensor WorkerPool accumulation arange as_completed autograd backward checkpoint
+enable_grad errors fft from_dlpack from_numpy full full_like func grad hogwild inference_mode
+is_grad_enabled is_inference_mode_enabled linalg manual_seed nn no_grad ones ones_like optim rand
+rand_like randn randn_like set_accumulation set_grad_enabled set_num_workers special submit sync
+tensor wait zeros zeros_like
 """
 __all__ = sorted([*_NAMES.split(), *_FUNCTIONS])

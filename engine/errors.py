@@ -73,6 +73,22 @@ class HookError(EngineError, RuntimeError, AssertionError):
     """A hook was registered where it cannot work."""
 
 
+class CancelledError(EngineError, RuntimeError):
+    """A submitted task was cancelled; ``asyncio``'s would say that the one who awaits it was."""
+
+
+class DeadlineError(CancelledError, TimeoutError):
+    """A submitted task was cancelled because its ``timeout`` had passed."""
+
+
+class WaitTimeoutError(EngineError, TimeoutError):
+    """A submitted task had not ended when the one who waits for it would wait no longer."""
+
+
+class DeadlockError(EngineError, RuntimeError):
+    """A submitted task would wait for itself, directly or through others."""
+
+
 class AnomalyError(EngineError, RuntimeError):
     """Anomaly detection found a NaN that a backward made."""
 

@@ -29,6 +29,7 @@ class ThreadState(sync.local):
         self.accumulation: str | None = None  # None: the process's default
         self.depth = 0  # backwards under way in this thread, each nested in the one before
         self.task: Any = None  # the backward that this thread is at work on
+        self.handle: Any = None  # the submitted task that this thread is at work on
         self.pools: list[Any] = []  # the last one serves; empty: the process's default pool
         self.anomaly = False  # look for NaN in what a backward computes?
         self.inference = False  # make tensors that no graph can use?
@@ -62,7 +63,15 @@ class Stream:
 
 # The modes that a backward carries to the workers that help it. Not the random stream: it belongs
 # to one thread at a time.
-_CARRIED = ("grad", "anomaly", "inference", "accumulation", "saved_hooks", "no_saved_hooks")
+_CARRIED = (
+    "grad",
+    "anomaly",
+    "inference",
+    "accumulation",
+    "saved_hooks",
+    "no_saved_hooks",
+    "handle",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 __all__ = [
     "Counter",
+    "Empty",
     "Hook",
     "Primitives",
     "Threads",
@@ -59,7 +60,7 @@ class Primitives(Protocol):
 
     def queue(self) -> "SimpleQueue[Any]": ...
 
-    def start_thread(self, target: Callable[[], None], name: str, daemon: bool) -> Joinable: ...
+    def start_thread(self, target: Callable[[], object], name: str, daemon: bool) -> Joinable: ...
 
 
 class Threads:
@@ -73,7 +74,7 @@ class Threads:
         return SimpleQueue()
 
     @staticmethod
-    def start_thread(target: Callable[[], None], name: str, daemon: bool) -> Joinable:
+    def start_thread(target: Callable[[], object], name: str, daemon: bool) -> Joinable:
         thread = threading.Thread(target=target, name=name, daemon=daemon)
         thread.start()
         return thread
@@ -152,7 +153,7 @@ def queue() -> "SimpleQueue[Any]":
     return primitives.queue()
 
 
-def start_thread(target: Callable[[], None], name: str, *, daemon: bool = False) -> Joinable:
+def start_thread(target: Callable[[], object], name: str, *, daemon: bool = False) -> Joinable:
     """Start a thread that runs ``target``."""
     return primitives.start_thread(target, name, daemon)
 

@@ -18,6 +18,7 @@ from ..graph import Edge, Leaf, Node, claims, describe
 from ..sparse import RowSparse
 from ..values import Value, fit
 from .accumulate import Policy
+from .elsewhere import DEEPEST, elsewhere
 from .hooked import (
     call_post_hooks,
     call_pre_hooks,
@@ -28,10 +29,6 @@ from .hooked import (
 from .plan import Plan, Route
 from .pool import WorkerPool
 from .task import GraphTask
-
-# So many backwards may be nested in one thread, each started by a hook or rule of the one before:
-# some ten Python frames each, of the thousand that there are.
-DEEPEST = 40
 
 
 def run(
@@ -55,8 +52,11 @@ def run(
         hook("task.begin", task)
     state = modes.state
     before, state.grad, outer, state.task = state.grad, graph, state.task, task
+    handle = state.handle
     state.depth += 1
     try:
+        if handle is not None:
+            handle.enter(task)
         if state.depth <= DEEPEST:
             Participant(task, pool).drive(seeds)
         else:
@@ -68,6 +68,8 @@ def run(
                 for node in claimed:
                     node.claimed = not node.saved  # used, or the backward failed before it got here
             _raise_first(task)
+        if handle is not None:
+            handle.claim(task)
         policy.commit()
         if task.hooked:
             _after_accumulation(task)
@@ -78,6 +80,8 @@ def run(
     finally:
         state.grad, state.task = before, outer
         state.depth -= 1
+        if handle is not None:
+            handle.leave(task)
         if hook is not None:
             hook("task.end", task)
 
@@ -99,12 +103,7 @@ def _drive_elsewhere(task: GraphTask, pool: WorkerPool, seeds: Sequence[Value]) 
         except BaseException as error:  # belongs to the thread that waits
             task.fail(-1, error)
 
-    thread = sync.start_thread(walk, "engine-nested")
-    while thread.is_alive():
-        try:
-            thread.join()
-        except BaseException as error:  # Ctrl-C: stop the walk, then raise it
-            task.fail(-1, error)
+    elsewhere(walk, lambda error: task.fail(-1, error))  # Ctrl-C: stop the walk, then raise it
 
 
 def _claim(plan: Plan) -> list[Any]:
@@ -151,6 +150,8 @@ class Participant:
 
     def _walk(self, seeds: Sequence[Value]) -> None:
         plan = self._task.plan
+        if self._task.failed:
+            return  # cancelled before it began
         self._deliver(plan.seeds, plan.roots, seeds)
         self._work()
         while (position := self._task.reclaim()) is not None:
@@ -181,6 +182,7 @@ class Participant:
         plan, cells, waiting, retain = task.plan, task.cells, ready.positions, task.retain
         nodes, routes, sinks, graph = plan.nodes, plan.routes, plan.sinks, task.graph
         hook, position, anomaly = sync.hook, -1, modes.state.anomaly
+        handle = modes.state.handle
         try:
             while waiting and not task.failed:
                 position = ready.pop()
@@ -213,6 +215,8 @@ class Participant:
                 if onward:
                     self._deliver(onward, node.edges, grads or [None] * len(onward))
                     grads = None
+                if handle is not None:
+                    handle.check()
         except BaseException as error:  # whatever user code raises belongs to the task's caller
             task.fail(position, error)
         if graph:
@@ -301,7 +305,7 @@ class Participant:
         task.share()
         if not task.offer(position):
             # Refused, the offer stands: the caller takes it back when it has nothing else.
-            pool.submit(lambda: Participant.help(task, pool))
+            pool.offer(lambda: Participant.help(task, pool))
 
 
 def _after_accumulation(task: GraphTask) -> None:

@@ -23,7 +23,7 @@ def busy(pool, count=1):
         begun.come()
         assert go.wait(PATIENCE)
 
-    assert all(pool.submit(job) for _ in range(count))
+    assert all(pool.offer(job) for _ in range(count))
     begun.come()
     try:
         yield
@@ -66,15 +66,15 @@ def test_a_pool_takes_as_many_jobs_as_it_has_workers():
     with engine.WorkerPool(2) as pool:
         with busy(pool, 2):
             assert pool.idle == 0
-            assert not pool.submit(lambda: None)
+            assert not pool.offer(lambda: None)
         until(lambda: pool.idle == 2)
         with busy(pool, 2):
-            assert not pool.submit(lambda: None)
+            assert not pool.offer(lambda: None)
 
 
 def test_a_pool_without_workers_takes_none():
     pool = engine.WorkerPool(0)
-    assert not pool.submit(lambda: None)
+    assert not pool.offer(lambda: None)
     assert not pool._threads
 
 
@@ -83,7 +83,7 @@ def test_callers_that_submit_at_once_never_reserve_a_worker_twice():
         for _ in range(50):
             until(lambda: pool.idle == 2)
             go = threading.Event()
-            taken = together(*[lambda go=go: pool.submit(go.wait) for _ in range(4)])
+            taken = together(*[lambda go=go: pool.offer(go.wait) for _ in range(4)])
             go.set()
             assert sum(taken) == 2
 
@@ -91,7 +91,7 @@ def test_callers_that_submit_at_once_never_reserve_a_worker_twice():
 def test_a_closed_pool_takes_none():
     with engine.WorkerPool(2) as pool, busy(pool):
         pass
-    assert not pool.submit(lambda: None)
+    assert not pool.offer(lambda: None)
     assert pool.idle == 0
 
 
@@ -100,7 +100,7 @@ def test_shutdown_waits_for_what_is_being_done():
     pool = engine.WorkerPool(1)
     with busy(pool):
         pass
-    until(lambda: pool.submit(lambda: done.append(1)))
+    until(lambda: pool.offer(lambda: done.append(1)))
     pool.shutdown()
     assert done == [1]
 
@@ -167,7 +167,7 @@ def test_a_job_that_fails_ends_no_worker():
         threading.excepthook = lambda info: None
         try:
             for _ in range(3):
-                until(lambda: pool.submit(fail))
+                until(lambda: pool.offer(fail))
             until(lambda: pool.idle == 1)
             with busy(pool):
                 pass
@@ -186,7 +186,7 @@ def test_an_idle_worker_keeps_nothing_alive():
             freed.set()
 
     with engine.WorkerPool(1) as pool:
-        assert pool.submit(Job())
+        assert pool.offer(Job())
         until(freed.is_set)  # without a GIL it is freed when the thread that made it runs again
 
 
@@ -269,7 +269,7 @@ def test_set_num_workers_replaces_the_default_pool():
     second = pools.current_pool()
     assert (first.workers, second.workers) == (2, 1)
     assert not first._threads
-    assert not first.submit(lambda: None)
+    assert not first.offer(lambda: None)
     engine.set_num_workers(0)
     assert pools.current_pool().workers == 0
 

@@ -119,6 +119,26 @@ class Meeting:
             self._barrier.wait(PATIENCE)
 
 
+class Gate:
+    """Where one thread is held, until another, which has seen it come, opens."""
+
+    def __init__(self) -> None:
+        self._came, self._opened = threading.Event(), threading.Event()
+
+    def hold(self, *_: object) -> None:
+        """Say that one is here, and wait."""
+        self._came.set()
+        assert self._opened.wait(PATIENCE), "nobody opens the gate"
+
+    def reached(self) -> None:
+        """Wait until somebody is held."""
+        assert self._came.wait(PATIENCE), "nobody comes to the gate"
+
+    def open(self) -> None:
+        """Let whoever is held, or comes later, go on."""
+        self._opened.set()
+
+
 @contextmanager
 def overlap(parties: int = 2, patience: float = 0.2):
     """`enter()` waits a moment for others; `most()` is how many have been inside at a time.
