@@ -37,7 +37,10 @@ from .modes import is_grad_enabled as is_grad_enabled
 from .modes import is_inference_mode_enabled as is_inference_mode_enabled
 from .modes import no_grad as no_grad
 from .modes import set_grad_enabled as set_grad_enabled
+from .runtime.accumulate import Pending as Pending
+from .runtime.accumulate import Tickets as Tickets
 from .runtime.accumulate import accumulation as accumulation
+from .runtime.accumulate import current_tickets as current_tickets
 from .runtime.accumulate import set_accumulation as set_accumulation
 from .runtime.handle import Handle as Handle
 from .runtime.pool import WorkerPool as WorkerPool
@@ -59,10 +62,10 @@ globals().update(_FUNCTIONS)  # engine.exp, engine.sum, ...: a row in the table 
 __version__ = "0.1.0"
 
 _NAMES = """
-Handle RowSparse Tensor WorkerPool accumulation arange as_completed autograd backward checkpoint
-enable_grad errors fft from_dlpack from_numpy full full_like func grad hogwild inference_mode
-is_grad_enabled is_inference_mode_enabled linalg manual_seed nn no_grad ones ones_like optim rand
-rand_like randn randn_like set_accumulation set_grad_enabled set_num_workers special submit sync
-tensor wait zeros zeros_like
+Handle Pending RowSparse Tensor Tickets WorkerPool accumulation arange as_completed autograd
+backward checkpoint current_tickets enable_grad errors fft from_dlpack from_numpy full full_like
+func grad hogwild inference_mode is_grad_enabled is_inference_mode_enabled linalg manual_seed nn
+no_grad ones ones_like optim rand rand_like randn randn_like set_accumulation set_grad_enabled
+set_num_workers special submit sync tensor wait zeros zeros_like
 """
 __all__ = sorted([*_NAMES.split(), *_FUNCTIONS])

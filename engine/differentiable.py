@@ -11,6 +11,7 @@ import numpy as np
 from .errors import DTypeError, InferenceError, InPlaceError, NoGraphError, OperandError, ShapeError
 from .graph import Leaf, Node
 from .hooks import RemovableHandle, hooks_of, retain
+from .modes import state
 from .recorded import INFERENCE, Recorded, from_array
 from .recording import refresh
 from .runtime.hooked import present
@@ -149,13 +150,13 @@ class Differentiable(Recorded):
             raise InPlaceError("assigned grad is read-only, but is added to in place: clone() it")
 
     @property
-    def grad_lock(self) -> Lock:
+    def grad_lock(self) -> _GradLock:
         """The lock that guards ``grad``: reentrant, a context manager.
 
         While it is held no accumulation (but ``racy``), take, zero or step of this tensor goes on.
         Hold one at a time. Internally synchronised.
         """
-        return self._leaf("lock .grad").lock
+        return _GradLock(self._leaf("lock .grad").lock)
 
     def take_grad(self) -> Any:
         """Take ``grad`` away, leaving None. Atomic: each contribution is in one taken gradient.
@@ -223,6 +224,23 @@ class Differentiable(Recorded):
                 raise OperandError("hooks for post accumulate grad must return None")
 
         return hooks_of(self._edge[0]).accumulated.register(call)
+
+
+class _GradLock:
+    """A leaf's lock in the hands of user code: its thread must not wait for other backwards."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+        state.held += 1
+
+    def __exit__(self, *error: Any) -> None:
+        state.held -= 1
+        self._lock.__exit__(*error)
 
 
 _NOT_A_LEAF = (

@@ -5,6 +5,8 @@ exception that PyTorch chose. Where NumPy or JAX chose another, both are bases. 
 operation, the shapes and dtypes met, and the way out.
 """
 
+import numpy as np
+
 
 class EngineError(Exception):
     """Base of every error that the engine raises on purpose."""
@@ -46,8 +48,23 @@ class IndexRangeError(ShapeError, IndexError):
     """An index or axis lies outside of the shape."""
 
 
+class LinAlgError(ShapeError, np.linalg.LinAlgError):
+    """A matrix is singular, not positive definite, or not square; an iteration does not converge.
+
+    ``numpy.linalg.LinAlgError`` is a ``ValueError``; PyTorch's ``LinAlgError`` is a ``RuntimeError``.
+    """
+
+
 class ArgumentError(EngineError, ValueError, RuntimeError):
     """An argument has a value outside of what the function takes."""
+
+
+class TicketError(ArgumentError):
+    """A ticket of ordered accumulation was used twice, or after it had been given up."""
+
+
+class TicketsFullError(EngineError, RuntimeError):
+    """So many backwards wait for missing tickets that another one must not begin."""
 
 
 class OperandError(EngineError, TypeError):

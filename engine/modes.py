@@ -27,6 +27,8 @@ class ThreadState(sync.local):
         self.before: list[bool] = []  # what it was outside of the blocks that this thread is in
         self.clock = 0  # Lamport clock: the newest sequence number made or met in this thread
         self.accumulation: str | None = None  # None: the process's default
+        self.tickets: Any = None  # of ordered accumulation; None: the process's
+        self.held = 0  # leaf locks that user code of this thread holds
         self.depth = 0  # backwards under way in this thread, each nested in the one before
         self.task: Any = None  # the backward that this thread is at work on
         self.handle: Any = None  # the submitted task that this thread is at work on
@@ -68,6 +70,7 @@ _CARRIED = (
     "anomaly",
     "inference",
     "accumulation",
+    "tickets",
     "saved_hooks",
     "no_saved_hooks",
     "handle",

@@ -17,7 +17,8 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from queue import Empty, SimpleQueue
+from queue import Empty as Empty
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 __all__ = [
@@ -156,6 +157,11 @@ def queue() -> "SimpleQueue[Any]":
 def start_thread(target: Callable[[], object], name: str, *, daemon: bool = False) -> Joinable:
     """Start a thread that runs ``target``."""
     return primitives.start_thread(target, name, daemon)
+
+
+def in_main_thread() -> bool:
+    """Whether this is the thread that signal handlers run in."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def report(error: BaseException) -> None:

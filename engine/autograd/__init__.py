@@ -63,6 +63,7 @@ def backward(
     inputs: Tensors | dict[Any, Tensor] | None = None,
     *,
     accumulation: str | None = None,
+    ticket: int | None = None,
 ) -> None:
     """Add the gradients of ``tensors`` to ``.grad`` of the leaves that they were computed from.
 
@@ -70,15 +71,18 @@ def backward(
     be left out for scalars. ``retain_graph``: keep what the graph saved, to walk it again (default:
     ``create_graph``). ``create_graph``: record the backward, for higher derivatives. ``inputs``:
     add to ``.grad`` of these tensors only (a sequence, or the values of a dict); inner ones
-    retain theirs. ``accumulation``: ``"locked"`` or ``"racy"``; default: the thread's
-    choice (``engine.accumulation``), else the process's (``engine.set_accumulation``).
+    retain theirs. ``accumulation``: ``"locked"``, ``"racy"``, ``"ordered"`` or ``"reproducible"``,
+    see ``engine.accumulation``; default: the thread's choice, else the process's
+    (``engine.set_accumulation``). ``ticket``: its place in the order of ``"ordered"``, see
+    ``engine.Tickets``; default: the next one.
 
     Any number of threads may call it at once, on graphs that share leaves: internally synchronised
-    with ``locked`` (each contribution counts exactly once, and if this raises, no ``.grad`` has
-    changed); with ``racy``, racy: contributions may be lost, nothing is undone.
+    (each contribution counts exactly once, and if this raises, no ``.grad`` has changed); with
+    ``racy``, racy: contributions may be lost, nothing is undone.
 
     Raises ``NonScalarError``, ``NoGraphError``, ``ShapeError``, ``GraphReleasedError``,
-    ``SavedValueChangedError``, ``ArgumentError`` for an unknown mode, and what user code raises.
+    ``SavedValueChangedError``, ``ArgumentError`` for an unknown mode, ``TicketError``,
+    ``TicketsFullError``, and what user code raises.
     After ``torch.autograd.backward``.
 
     >>> import engine
@@ -87,14 +91,18 @@ def backward(
     >>> x.grad
     tensor([2., 4.])
     """
-    policy = chosen_policy(accumulation)
-    roots = _tuple(tensors)
-    sources = None if inputs is None else _inputs(inputs)
-    edges, seeds = starts(roots, grad_tensors, create_graph)
-    targets = None if sources is None else [_accumulating(t) for t in sources]
-    plan = Plan.of(edges, targets)
-    retain = create_graph if retain_graph is None else retain_graph
-    run(plan, seeds, policy(plan.nodes), current_pool(), retain=retain, graph=create_graph)
+    policy = chosen_policy(accumulation, ticket)
+    try:
+        roots = _tuple(tensors)
+        sources = None if inputs is None else _inputs(inputs)
+        edges, seeds = starts(roots, grad_tensors, create_graph)
+        targets = None if sources is None else [_accumulating(t) for t in sources]
+        plan = Plan.of(edges, targets)
+        retain = create_graph if retain_graph is None else retain_graph
+        run(plan, seeds, policy(plan.nodes), current_pool(), retain=retain, graph=create_graph)
+    except BaseException:
+        policy.abandon()
+        raise
 
 
 def grad(
@@ -305,12 +313,21 @@ def _backward(
     inputs: Tensors | dict[Any, Tensor] | None = None,
     *,
     accumulation: str | None = None,
+    ticket: int | None = None,
 ) -> None:
     """Add the gradient of this tensor to ``.grad`` of every leaf it was computed from.
 
     ``engine.backward(self, gradient, ...)``, which see.
     """
-    backward(self, gradient, retain_graph, create_graph, inputs, accumulation=accumulation)
+    backward(
+        self,
+        gradient,
+        retain_graph,
+        create_graph,
+        inputs,
+        accumulation=accumulation,
+        ticket=ticket,
+    )
 
 
 _backward.__name__, _backward.__qualname__ = "backward", "Tensor.backward"

@@ -9,9 +9,12 @@ everything as it was when the backward raises, and takes no lock in a worker: a 
 from .choice import POLICIES as POLICIES
 from .choice import accumulation as accumulation
 from .choice import chosen_policy as chosen_policy
+from .choice import current_tickets as current_tickets
 from .choice import set_accumulation as set_accumulation
 from .locked import Locked as Locked
 from .policy import Capture as Capture
 from .policy import Policy as Policy
 from .policy import Staged as Staged
 from .racy import Racy as Racy
+from .tickets import Pending as Pending
+from .tickets import Tickets as Tickets

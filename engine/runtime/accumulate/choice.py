@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from ... import modes
 from ...errors import ArgumentError
 from .locked import Locked
+from .ordered import Ordered, Turn
 from .racy import Racy
+from .tickets import Tickets
 
-POLICIES: dict[str, type[Locked]] = {"racy": Racy, "locked": Locked}
+POLICIES: dict[str, type[Locked]] = {"racy": Racy, "locked": Locked, "ordered": Ordered}
 
 # Atomic: a reference that is only ever rebound.
 _default = "locked"
+_tickets = Tickets()  # of threads that have not chosen; internally synchronised
 
 
 def _check(mode: str) -> str:
@@ -24,11 +27,13 @@ def _check(mode: str) -> str:
 
 
 @contextmanager
-def accumulation(mode: str) -> Iterator[None]:
+def accumulation(mode: str, tickets: Tickets | None = None) -> Iterator[None]:
     """How backwards of this thread add to ``.grad``, for a ``with`` block. Thread-local.
 
     ``"locked"``: every contribution counted exactly once, under the leaf's lock.
     ``"racy"``: in place and without a lock; may lose or tear contributions, never crashes.
+    ``"ordered"``: as locked, in the order of ``tickets`` (default: those of the thread so far, else
+    of the process): the same tickets give the same bits, for any number of threads.
 
     >>> import engine
     >>> x = engine.tensor([1.0], requires_grad=True)
@@ -37,12 +42,15 @@ def accumulation(mode: str) -> Iterator[None]:
     >>> x.grad
     tensor([1.])
     """
+    if tickets is not None and mode != "ordered":
+        raise ArgumentError(f"accumulation: tickets belong to 'ordered', not to {mode!r}")
     state = modes.state
-    before, state.accumulation = state.accumulation, _check(mode)
+    before = state.accumulation, state.tickets
+    state.accumulation, state.tickets = _check(mode), tickets or state.tickets
     try:
         yield
     finally:
-        state.accumulation = before
+        state.accumulation, state.tickets = before
 
 
 def set_accumulation(mode: str) -> None:
@@ -51,6 +59,20 @@ def set_accumulation(mode: str) -> None:
     _default = _check(mode)
 
 
-def chosen_policy(call: str | None) -> type[Locked]:
-    """The policy of a call: its own, else its thread's, else the process's."""
-    return POLICIES[_check(call) if call is not None else modes.state.accumulation or _default]
+def current_tickets() -> Tickets:
+    """The tickets of this thread's ``ordered`` backwards: its own choice, else the process's."""
+    chosen: Tickets = modes.state.tickets or _tickets
+    return chosen
+
+
+def chosen_policy(call: str | None, ticket: int | None) -> type[Locked] | Turn:
+    """The policy of a call, made by calling it with the nodes of the plan.
+
+    The call begins here: in ``ordered`` it has its ticket now, and says ``abandon()`` if it fails.
+    """
+    mode = _check(call) if call is not None else modes.state.accumulation or _default
+    if mode == "ordered":
+        return Turn(current_tickets(), ticket)
+    if ticket is not None:
+        raise ArgumentError(f"backward: ticket={ticket} belongs to 'ordered', not to {mode!r}")
+    return POLICIES[mode]

@@ -18,6 +18,10 @@ class Locked(Staged):
 
     accumulates = True
 
+    @staticmethod
+    def abandon() -> None:
+        """The backward has failed: nothing was promised to anybody."""
+
     def commit(self) -> None:
         """Add what was staged, a leaf at a time, in the order of a sequential run."""
         for leaf, cells, key in self.contributions():
