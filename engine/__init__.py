@@ -17,6 +17,7 @@ from .autograd import backward as backward
 from .autograd import grad as grad
 from .checkpointing import checkpoint as checkpoint
 from .creation import arange as arange
+from .creation import fork_rng as fork_rng
 from .creation import from_dlpack as from_dlpack
 from .creation import from_numpy as from_numpy
 from .creation import full as full
@@ -66,6 +67,6 @@ Handle Pending RowSparse Tensor Tickets WorkerPool accumulation arange as_comple
 backward checkpoint current_tickets enable_grad errors fft from_dlpack from_numpy full full_like
 func grad hogwild inference_mode is_grad_enabled is_inference_mode_enabled linalg manual_seed nn
 no_grad ones ones_like optim rand rand_like randn randn_like set_accumulation set_grad_enabled
-set_num_workers special submit sync tensor wait zeros zeros_like
+set_num_workers fork_rng special submit sync tensor wait zeros zeros_like
 """
 __all__ = sorted([*_NAMES.split(), *_FUNCTIONS])

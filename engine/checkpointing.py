@@ -89,15 +89,15 @@ class _Replay(Stream):
         super().__init__()
         self._from: Stream | None = state.stream
 
-    @property
-    def generator(self) -> np.random.Generator:
+    def next(self) -> np.random.Generator:
+        """As of any stream; at first, the key is drawn."""
         if not self._key:
             inside, state.stream = state.stream, self._from
             try:
                 self._key = tuple(int(x * (1 << 24)) for x in rand(4).tolist())
             finally:
                 state.stream = inside
-        return super().generator
+        return super().next()
 
     def again(self) -> Stream:
         """The same numbers from the start."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
 import numpy as np
 
 from . import sync
-from .errors import DTypeError, OperandError, ShapeError
-from .modes import state
+from .errors import ArgumentError, DTypeError, OperandError, ShapeError
+from .modes import Stream, state
 from .recorded import INFERENCE
 from .tensor import Tensor, from_array
 from .values import Shape
@@ -140,15 +141,29 @@ def full_like(
 
 # -- random ----------------------------------------------------------------------------------------
 
-_generator_lock = sync.process_lock()
-_generator = np.random.default_rng()  # guarded by _generator_lock
+_position_lock = sync.process_lock()
+
+
+class _Process(Stream):
+    """The numbers of all threads that have no stream of their own. Internally synchronised: the
+    lock is held while a draw gets its position, and not while it draws."""
+
+    __slots__ = ()
+
+    def _next(self) -> int:
+        with _position_lock:
+            return super()._next()
+
+
+_process = _Process(cast(int, np.random.SeedSequence().entropy))  # rebound by manual_seed: atomic
 
 
 def manual_seed(seed: int) -> None:
     """Start the process's random numbers over. Internally synchronised.
 
-    Threads that draw at the same time share one stream, in whatever order they come; inside
-    ``engine.hogwild.train`` each step has a stream of its own, which no thread count changes.
+    Each draw depends on the seed and on how many draws came before it. Threads that draw at the
+    same time come in whatever order they come: inside ``engine.hogwild.train`` each step, and
+    inside ``fork_rng`` each block, has numbers of its own, which no thread count changes.
 
     >>> manual_seed(0)
     >>> a = rand(2)
@@ -156,9 +171,36 @@ def manual_seed(seed: int) -> None:
     >>> bool((a == rand(2)).all())
     True
     """
-    global _generator
-    with _generator_lock:
-        _generator = np.random.default_rng(seed)
+    global _process
+    _process = _Process(seed)
+
+
+@contextmanager
+def fork_rng(*key: int) -> Iterator[None]:
+    """Random numbers that depend on ``key`` alone, for a ``with`` block. Thread-local.
+
+    ``key`` is one int or several, none of them negative, of a seed and a step say: whichever
+    thread runs the block, and whatever others draw meanwhile, the numbers are the same. As
+    ``torch.random.fork_rng``, with a key. Raises ``ArgumentError`` for any other key.
+
+    >>> with fork_rng(0, 7):
+    ...     a = rand(2)
+    >>> with fork_rng(0, 7):
+    ...     bool((a == rand(2)).all())
+    True
+    """
+    if not key or not all(isinstance(k, int | np.integer) and k >= 0 for k in key):
+        raise ArgumentError(f"fork_rng: the key must be ints of 0 or more, got {key}")
+    before, state.stream = state.stream, Stream(*map(int, key))
+    try:
+        yield
+    finally:
+        state.stream = before
+
+
+def generator() -> np.random.Generator:
+    """NumPy's generator at the start of this thread's next draw. Thread-local: until the next."""
+    return (state.stream or _process).next()
 
 
 def _draw(
@@ -169,12 +211,7 @@ def _draw(
     if wanted.kind != "f":
         raise DTypeError(f"random numbers are drawn in floating point, not {wanted}")
     drawing = np.float64 if wanted.itemsize > 4 else np.float32
-    if state.stream is not None:
-        drawn = kind(state.stream.generator, drawing)
-    else:
-        with _generator_lock:
-            drawn = kind(_generator, drawing)
-    return _made(np.asarray(drawn, wanted), requires_grad)
+    return _made(np.asarray(kind(generator(), drawing), wanted), requires_grad)
 
 
 def rand(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
