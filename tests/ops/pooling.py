@@ -1,5 +1,7 @@
 """Cases of `engine.ops.pooling`. NumPy's side looks at each window by itself."""
 
+from typing import Any
+
 import numpy as np
 
 from tests.ops.case import Case, call
@@ -52,7 +54,12 @@ def _sum_pool_input(g, spatial, size, stride, padding):
 
 # An input with its maxima, for what only says where these are.
 X = np.random.default_rng(3).permutation(40).reshape(2, 1, 4, 5) / 7.0
-AT = {"size": (2, 3), "stride": (2, 1), "padding": ((0, 0), (1, 1)), "dilation": (1, 1)}
+AT: dict[str, Any] = {
+    "size": (2, 3),
+    "stride": (2, 1),
+    "padding": ((0, 0), (1, 1)),
+    "dilation": (1, 1),
+}
 BEST = _max_pool(X, **AT)
 
 
