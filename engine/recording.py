@@ -88,7 +88,8 @@ def _record_several(
             node.kinds = tuple((array.shape, array.dtype) for array in answers)
             node.outputs = len(answers)
             for port, out in enumerate(outs):
-                out._edge = node, port
+                if out._data.dtype.kind in "fc":  # nothing flows into indices
+                    out._edge = node, port
             if node.recipe.saved:
                 environment = [*arrays, *_values(op, keywords), *made]
                 node.saved.append(_save(node.recipe, args, environment, outs))

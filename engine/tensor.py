@@ -50,6 +50,7 @@ _ABOUT = (np.shape, np.ndim, np.size)
 
 _REDUCTIONS: dict[Any, Op] = {
     np.add: OPS["sum"],
+    np.multiply: OPS["prod"],
     np.maximum: OPS["amax"],
     np.minimum: OPS["amin"],
 }

@@ -56,7 +56,7 @@ def _setitem_value(g: Value, index: Any) -> Value:
 
 
 clear: Op = op("index_clear", _clear, "g", g=lambda g, index: clear(g, index))
-op(
+setitem = op(
     "setitem",
     _setitem,
     "x value",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tests.ops.case import Case, Sample, call
-from tests.ops.reduce import softmax
+from tests.ops.softmax import softmax
 
 LABELS = np.array([2, 0, 1])
 
