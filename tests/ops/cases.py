@@ -7,6 +7,7 @@ from tests.ops import (
     indexing,
     linalg,
     loss,
+    normalization,
     pooling,
     reduce,
     scans,
@@ -37,4 +38,5 @@ CASES = (
     *writing.WRITING,
     *convolution.CONVOLUTIONS,
     *pooling.POOLING,
+    *normalization.NORMALIZATIONS,
 )
