@@ -15,11 +15,12 @@ import numpy as np
 from .creation import rand
 from .errors import RuleError
 from .function.node import FunctionNode, Kind
-from .function.saved import Releasing, check_version, closed, newer_than
+from .function.saved import check_version, closed, newer_than
 from .graph import Edge, Leaf, Node, VersionCell, caller
 from .modes import Stream, state
 from .opnode import OpNode
 from .recording import refresh
+from .releasing import Releasing
 from .runtime.accumulate import Capture
 from .runtime.execute import run
 from .runtime.plan import Plan
@@ -189,7 +190,7 @@ def _collapse(call: _Call, outputs: list[Tensor], base: int) -> None:
     node.edges = node.frontier = list(dict.fromkeys(_frontier(nodes, base)))
     node.seq = newer_than(node.edges)
     node.origin, node.hooks = caller(2), None
-    node.saved, node.consumes, node.claimed = [(call, _versions(call, nodes, base))], True, False
+    node.saved, node.claimed = [(call, _versions(call, nodes, base))], False
     for port, tensor in enumerate(outputs):
         tensor._edge = node, port
         if tensor._view is not None:  # it holds what it is a view of, with all that led there

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .errors import GraphReleasedError, OperandError, SavedValueChangedError
-from .graph import Edge, Node, VersionCell, describe
+from .errors import OperandError, SavedValueChangedError
+from .graph import Edge, VersionCell, describe
 from .ops.op import Op
 from .ops.recipe import Recipe
 from .recorded import Recorded, from_array
+from .releasing import Releasing
 from .values import Shape, Value
 
 Kind = tuple[Shape, np.dtype[Any]]
@@ -23,53 +24,46 @@ _CAMEL = re.compile("[._]")
 Saved = tuple[tuple[Any, ...], Sequence[tuple[int, VersionCell, Any]]]
 
 
-class OpNode(Node):
-    """A recorded operation: which op, and what its rules asked to keep.
+class OpNode(Releasing):
+    """A recorded operation: which op, and what its rules asked to keep: ``saved``, one tuple."""
 
-    ``saved`` holds one tuple, or nothing once a backward has consumed it. Popping it is atomic on
-    every build. ``claimed``: a backward that will consume it has begun.
-    """
-
-    __slots__ = ("claimed", "op", "recipe", "saved")
+    __slots__ = ("op", "recipe")
 
     op: Op  # immutable
     recipe: Recipe  # immutable
-    saved: list[Saved]  # atomic
-    claimed: bool | None  # guarded by graph.claims
 
     def name(self) -> str:
         return f"{_CAMEL.sub('', self.op.name.removeprefix('nn.').title())}Backward0"
 
     def pull(self, g: Value, wanted: Sequence[object | None], retain: bool) -> list[Value]:
-        recipe = self.recipe
-        values: tuple[Any, ...] = ()
-        if recipe.saved:
-            values, checks = self._unpack(retain)
+        if not self.recipe.saved:
+            return self._pulled(g, (), wanted)
+        saved = self.take(retain)
+        try:
+            values = self._unpacked(saved)
             if _is_recorded(g):
-                values = self._recorded(values, checks)
+                values = self._recorded(values, saved[1])
+            return self._pulled(g, values, wanted)
+        except BaseException:
+            self.give_back(saved, retain)
+            raise
+
+    def _pulled(
+        self, g: Value, values: tuple[Any, ...], wanted: Sequence[object | None]
+    ) -> list[Value]:
+        recipe = self.recipe
         if not recipe.conjugates:
             return recipe.pull(g, values, wanted, self.edges)
         return [_conjugate(grad) for grad in recipe.pull(_conjugate(g), values, wanted, self.edges)]
 
-    def released(self) -> GraphReleasedError:
-        return GraphReleasedError(
-            f"Trying to backward through the graph a second time: what {self.name()} saved at "
-            f"{describe(self.origin)} has been released. Pass retain_graph=True to the backward "
-            "that comes first."
-        )
-
-    def _unpack(self, retain: bool) -> Saved:
-        try:
-            keep = retain or not self.recipe.consumes
-            values, checks = self.saved[0] if keep else self.saved.pop()
-        except IndexError:
-            raise self.released() from None
+    def _unpacked(self, saved: Saved) -> tuple[Any, ...]:
+        values, checks = saved
         for _, cell, token in checks:
             if cell[0] is not token:
                 self._raise_changed(cell[0], token)
         if type(values) is Packed:
-            values = tuple(v.value() if isinstance(v, PackedValue) else v for v in values)
-        return values, checks
+            return tuple(v.value() if isinstance(v, PackedValue) else v for v in values)
+        return values
 
     def _raise_changed(self, write: tuple[int, Any], token: tuple[int, Any] | None) -> None:
         raise SavedValueChangedError(

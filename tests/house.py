@@ -17,7 +17,7 @@ Sources = Mapping[str, str]
 # A new file or folder of engine/ gets its place here, on purpose.
 LAYERS = (
     ("errors", "sync", "modes", "sparse", "values"),
-    ("hooks", "graph"),
+    ("hooks", "graph", "releasing"),
     ("runtime", "ops", "printing"),
     ("recorded", "opnode", "recording", "differentiable", "inplace", "tensor"),
     ("surface", "creation", "autograd", "function", "func", "capture", "check", "checkpointing"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import engine
+from engine.errors import GraphReleasedError, SavedValueChangedError
 
 
 def leaf(*values):
@@ -143,3 +144,36 @@ def test_messages_name_what_was_met_and_the_way_out(call, words):
 def twice(y):
     y.backward()
     y.backward()
+
+
+def test_a_rule_that_failed_may_be_tried_again():
+    """What its node had saved is given back: an op's as a Function's."""
+    x = engine.tensor([0.0, 4.0], requires_grad=True)
+    y = x.sqrt()
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        y.backward(engine.ones(2))
+    assert not has_grad(x)
+    with np.errstate(divide="ignore"):
+        y.backward(engine.ones(2))
+    assert x.grad.tolist() == [float("inf"), 0.25]
+    with pytest.raises(GraphReleasedError):
+        y.backward(engine.ones(2))
+
+
+def test_a_write_that_made_a_backward_fail_is_told_again():
+    x = engine.ones(2, requires_grad=True)
+    y = x * 2
+    z = y.exp()
+    z.detach().add_(1)
+    for _ in range(2):
+        with pytest.raises(SavedValueChangedError):
+            z.backward(engine.ones(2))
+
+
+def test_what_the_nodes_before_the_failing_one_had_saved_is_gone():
+    x = engine.tensor([0.0, 4.0], requires_grad=True)
+    y = x.sqrt().exp()
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        y.backward(engine.ones(2))
+    with pytest.raises(GraphReleasedError):
+        y.backward(engine.ones(2))

@@ -153,8 +153,7 @@ def _record(
     node = _node(cls, ctx, args, outputs)
     placed = [_place(t, (node, port), ctx, args) for port, t in enumerate(outputs)]
     node.saved = [tuple(None if t is None else Kept(t, node) for t in ctx._saving)]
-    node.consumes = bool(ctx._saving)
-    node.claimed = False if node.consumes else None
+    node.claimed = False if ctx._saving else None
     ctx._saving, ctx._dirty, ctx._constants, ctx._node = (), (), (), ref(node)
     return placed
 

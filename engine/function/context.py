@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import GraphReleasedError, OperandError
+from ..releasing import Releasing
 from ..tensor import Tensor
-from .saved import Kept, Releasing
+from .saved import Kept
 
 
 class FunctionCtx:

@@ -11,11 +11,12 @@ import numpy as np
 from ..errors import RuleError
 from ..graph import Edge, Node, caller, describe
 from ..modes import state
+from ..releasing import Releasing
 from ..sparse import RowSparse
 from ..tensor import Tensor, from_array
 from ..values import Shape, Value
 from .context import FunctionCtx
-from .saved import Releasing, newer_than, tensor_at
+from .saved import newer_than, tensor_at
 
 Kind = tuple[Shape, np.dtype[Any]]
 

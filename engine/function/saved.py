@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import GraphReleasedError, InferenceError, OperandError, SavedValueChangedError
+from ..errors import InferenceError, OperandError, SavedValueChangedError
 from ..graph import LEAF_SEQ, Edge, Node, VersionCell, describe
 from ..modes import state
 from ..recorded import View
@@ -35,39 +35,6 @@ def tensor_at(data: np.ndarray, edge: Edge | None, cell: VersionCell | None) -> 
 def closed(tensor: Tensor) -> View:
     """What a tensor is a view of, in a way no op has recorded: recorded writes to it raise."""
     return View(from_array(tensor._data), (), None, recorded=False)
-
-
-class Releasing(Node):
-    """A node that keeps something for its backward, until one that does not retain has used it.
-
-    ``saved`` holds one entry, or nothing once it has been used: popping is atomic. ``claimed``: a
-    backward that will use it up has begun. ``consumes``: whether there is anything to release.
-    """
-
-    __slots__ = ("claimed", "consumes", "saved")
-
-    saved: list[Any]  # atomic
-    claimed: bool | None  # guarded by graph.claims
-    consumes: bool  # immutable
-
-    def take(self, retain: bool) -> Any:
-        """What was saved, for good unless ``retain``. Raises ``GraphReleasedError``."""
-        try:
-            return self.saved[0] if retain or not self.consumes else self.saved.pop()
-        except IndexError:
-            raise self.released() from None
-
-    def give_back(self, saved: Any, retain: bool) -> None:
-        """Undo ``take``: the rule raised, and may be tried again."""
-        if self.consumes and not retain:
-            self.saved.append(saved)
-
-    def released(self) -> GraphReleasedError:
-        return GraphReleasedError(
-            f"Trying to backward through the graph a second time: what {self.name()} saved at "
-            f"{describe(self.origin)} has been released. Pass retain_graph=True to the backward "
-            "that comes first."
-        )
 
 
 class Kept:

@@ -1,0 +1,40 @@
+"""Nodes that keep something for their backward: used up once, given back when the rule fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import GraphReleasedError
+from .graph import Node, describe
+
+
+class Releasing(Node):
+    """A node that keeps something for its backward, until one that does not retain has used it.
+
+    ``saved`` holds one entry, or nothing once it has been used: popping is atomic. ``claimed``: a
+    backward that will use it up has begun; None where there is nothing to use up.
+    """
+
+    __slots__ = ("claimed", "saved")
+
+    saved: list[Any]  # atomic
+    claimed: bool | None  # guarded by graph.claims; whether it is None is immutable
+
+    def take(self, retain: bool) -> Any:
+        """What was saved, for good unless ``retain``. Raises ``GraphReleasedError``."""
+        try:
+            return self.saved[0] if retain or self.claimed is None else self.saved.pop()
+        except IndexError:
+            raise self.released() from None
+
+    def give_back(self, saved: Any, retain: bool) -> None:
+        """Undo ``take``: the rule raised, and may be tried again."""
+        if self.claimed is not None and not retain:
+            self.saved.append(saved)
+
+    def released(self) -> GraphReleasedError:
+        return GraphReleasedError(
+            f"Trying to backward through the graph a second time: what {self.name()} saved at "
+            f"{describe(self.origin)} has been released. Pass retain_graph=True to the backward "
+            "that comes first."
+        )
