@@ -19,6 +19,7 @@ _SPELLINGS = {
     "dims": "axes",
     "dim0": "axis1",
     "dim1": "axis2",
+    "interpolation": "method",
 }
 _VARIADIC = ("shape", "axes")  # x.reshape(2, 3) means x.reshape((2, 3))
 
