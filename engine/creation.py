@@ -16,13 +16,16 @@ from .tensor import Tensor, from_array
 from .values import Shape
 
 DEFAULT_DTYPE = np.dtype("float32")
+# What Python's floats and complex numbers become.
+_DEFAULTS = {np.dtype("float64"): DEFAULT_DTYPE, np.dtype("complex128"): np.dtype("complex64")}
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor with a copy of ``data``: numbers, nested lists, an ndarray or a Tensor.
 
-    Python floats become float32 and ints int64; NumPy arrays keep their dtype. Raises
-    ``DTypeError`` for what no numeric array can hold, and for ``requires_grad`` of an int dtype.
+    Python floats become float32, complex numbers complex64 and ints int64; NumPy arrays keep their
+    dtype. Raises ``DTypeError`` for what no numeric array can hold, and for ``requires_grad`` of an
+    int dtype.
 
     >>> tensor([[1.0, 2.0], [3.0, 4.0]])
     tensor([[1., 2.],
@@ -42,8 +45,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
         raise ShapeError(f"tensor: the data is no numeric array: {error}") from error
     if array.dtype.kind not in "biufc":
         raise DTypeError(f"tensor: cannot hold {array.dtype} data, only numbers and booleans")
-    if dtype is None and array.dtype == np.float64 and not _has_dtype(data):
-        array = array.astype(DEFAULT_DTYPE)
+    if dtype is None and array.dtype in _DEFAULTS and not _has_dtype(data):
+        array = array.astype(_DEFAULTS[array.dtype])
     return _made(array, requires_grad)
 
 
@@ -109,9 +112,9 @@ def ones(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def full(size: Shape, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """One value everywhere; float32 for a Python float, int64 for an int."""
-    if dtype is None and isinstance(fill_value, float):
-        dtype = DEFAULT_DTYPE
+    """One value everywhere; float32 for a Python float, complex64 for complex, int64 for an int."""
+    if dtype is None and isinstance(fill_value, float | complex):
+        dtype = _DEFAULTS[np.dtype(type(fill_value))]
     return _made(np.full(_shape((size,)), fill_value, dtype), requires_grad)
 
 

@@ -12,7 +12,7 @@ WIDTH = 80  # of a line
 MANY = 1000  # elements from which on only the edges are shown
 EDGE = 3  # how many at either end of an axis
 
-_DEFAULT = ("float32", "int64", "bool")  # the dtypes that go without saying
+_DEFAULT = ("float32", "complex64", "int64", "bool")  # the dtypes that go without saying
 
 Write = Callable[[Any], str]
 
@@ -69,6 +69,9 @@ def _nested(data: np.ndarray, indent: int, short: bool, write: Write) -> str:
 
 def _writer(seen: np.ndarray) -> Write:
     """Writes an element so that it lines up with those that are seen."""
+    if seen.dtype.kind == "c":
+        real, imag = _writer(seen.real), _writer(np.abs(seen.imag))
+        return lambda z: f"{real(z.real)}{'-' if np.signbit(z.imag) else '+'}{imag(abs(z.imag))}j"
     write = _float_writer(seen) if seen.dtype.kind == "f" else str
     counted = seen[np.isfinite(seen) & (seen != 0)] if seen.dtype.kind == "f" else seen
     width = max((len(write(x)) for x in counted.ravel().tolist()), default=1)

@@ -28,10 +28,15 @@ _BINARY = {
     "sub": "sub",
     "mul": "mul",
     "truediv": "div",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
     "pow": "pow",
     "matmul": "matmul",
     "and": "bitwise_and",
     "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
 }
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 _UNARY = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}

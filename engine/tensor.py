@@ -35,9 +35,11 @@ def call(row: Op | Composed, args: tuple[Any, ...], keywords: dict[str, Any]) ->
     if isinstance(row, Op):
         return record(*row.bind(args, keywords))
     inputs, named = row.split(args, keywords)
-    if row.variadic:
-        return row(tuple(map(_given, inputs[0])), **named)
-    return row(*map(_given, inputs), **named)
+    each = zip(inputs, row.sequences, strict=True)
+    return row(
+        *[tuple(map(_given, value)) if several else _given(value) for value, several in each],
+        **named,
+    )
 
 
 def _given(value: Any) -> Any:
@@ -86,6 +88,10 @@ class Tensor(Writable):
         def __rmul__(self, other: Any) -> Tensor: ...
         def __truediv__(self, other: Any) -> Tensor: ...
         def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __rfloordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __rmod__(self, other: Any) -> Tensor: ...
         def __pow__(self, other: Any) -> Tensor: ...
         def __rpow__(self, other: Any) -> Tensor: ...
         def __matmul__(self, other: Any) -> Tensor: ...
@@ -165,14 +171,13 @@ class Tensor(Writable):
             )
         return self._data
 
-    def item(self) -> Scalar:
-        """The only element, as a Python number."""
+    def item(self) -> Any:
+        """The only element, as a Python number, of whatever kind the dtype is."""
         if self._data.size != 1:
             raise NonScalarError(
                 f"a Tensor with {self._data.size} elements cannot be converted to Scalar"
             )
-        value: Scalar = self._data.item()
-        return value
+        return self._data.item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
@@ -269,6 +274,15 @@ class Tensor(Writable):
     def __int__(self) -> int:
         return int(self.item())
 
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
+
     def __format__(self, spec: str) -> str:
         return format(self.item() if spec else repr(self), spec)
 
@@ -284,6 +298,20 @@ class Tensor(Writable):
     def T(self) -> Tensor:
         """The tensor with its axes reversed."""
         return record(OPS["permute"], (self,), {})
+
+    @property
+    def real(self) -> Tensor:
+        """The real part, a view; of a real tensor itself."""
+        return record(OPS["real"], (self,), {}) if self.is_complex() else self
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part, a view; of a real tensor zeros."""
+        return record(OPS["imag"], (self,), {})
+
+    def is_complex(self) -> bool:
+        """Whether the elements are complex numbers."""
+        return self._data.dtype.kind == "c"
 
     def dot(self, other: Any) -> Tensor:
         """The product of vectors or matrices, as ``numpy.dot``."""

@@ -287,6 +287,11 @@ def _seed(shape: Shape, dtype: np.dtype[Any], gradient: Any, graph: bool) -> Val
                 f"grad can be implicitly created only for scalar outputs, got shape {shape}: "
                 "call .sum(), or pass the gradient of this output"
             )
+        if dtype.kind == "c":
+            raise NonScalarError(
+                f"grad can be implicitly created only for real scalar outputs but got {dtype}: "
+                "take .real or .abs(), or pass the gradient of this output"
+            )
         seed = _one(dtype) if not shape else np.ones(shape, dtype)
         return from_array(seed) if graph else seed
     if not isinstance(gradient, Tensor):

@@ -4,8 +4,13 @@ Importing a family fills the table. An operation is one row there; see ``op``.
 """
 
 from . import (
+    activation,
+    arithmetic,
+    choice,
+    comparison,
+    complex,
     convolution,
-    elementwise,
+    errorfunction,
     extrema,
     indexing,
     linalg,
@@ -19,6 +24,7 @@ from . import (
     softmax,
     sorting,
     statistics,
+    transcendental,
     windows,
     writing,
 )
@@ -30,9 +36,14 @@ __all__ = [
     "OPS",
     "Composed",
     "Op",
+    "activation",
+    "arithmetic",
+    "choice",
+    "comparison",
+    "complex",
     "composed",
     "convolution",
-    "elementwise",
+    "errorfunction",
     "extrema",
     "indexing",
     "linalg",
@@ -47,6 +58,7 @@ __all__ = [
     "softmax",
     "sorting",
     "statistics",
+    "transcendental",
     "windows",
     "writing",
 ]

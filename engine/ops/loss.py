@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from ..values import Shape, Value
-from .elementwise import sigmoid
 from .op import arange, ones, op
+from .transcendental import sigmoid
 
 
 def _unknown(reduction: str) -> ValueError:

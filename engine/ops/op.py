@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import OperandError
+from ..errors import NotSupportedError, OperandError
 from .recipe import Recipe, Rule
 
 Forward = Callable[..., Any]
@@ -55,7 +55,8 @@ class Row:
     """What has a name, takes arrays, and can be found by NumPy's and PyTorch's names. Immutable.
 
     ``numpy``: NumPy's functions, if any. ``torch``: PyTorch's name, or None where it has none.
-    ``names``: its own, PyTorch's and further ones. ``variadic``: its input is a sequence of arrays.
+    ``names``: its own, PyTorch's and further ones. ``sequences``: which inputs are a sequence of
+    arrays. ``variadic``: its only one is.
     """
 
     def __init__(
@@ -70,8 +71,9 @@ class Row:
     ) -> None:
         self.name = name
         self.forward = forward
-        self.variadic = inputs.startswith("*")
-        self.inputs = tuple(inputs.removeprefix("*").split())
+        self.sequences = tuple(name.startswith("*") for name in inputs.split())
+        self.variadic = self.sequences == (True,)
+        self.inputs = tuple(inputs.replace("*", "").split())
         self.defaults = _keyword_defaults(forward, len(self.inputs))
         self.keywords = tuple(self.defaults)
         functions = numpy if isinstance(numpy, tuple) else (numpy,)
@@ -125,6 +127,7 @@ class Op(Row):
         view: bool = False,
         cost: Callable[..., int] | None = None,
         together: Rule | None = None,
+        ordered: bool = False,
     ) -> None:
         super().__init__(name, forward, inputs, numpy=numpy, torch=torch, also=also)
         self.residuals = dict(residuals or {})
@@ -133,6 +136,7 @@ class Op(Row):
         self.environment = (*self.inputs, *self.keywords, *self.answers, *self.residuals)
         self.view = view
         self.cost = cost
+        self.ordered = ordered
         self.together = together
         self.rules = dict.fromkeys(self.inputs, together) if together and not rules else rules
         self.recipes: dict[int, Recipe] = {}  # a lost or repeated write only costs time: atomic
@@ -148,6 +152,11 @@ class Op(Row):
         """
         recipe = self.recipes.get(mask)
         if recipe is None:
+            if mask < 0 and self.ordered:
+                raise NotSupportedError(
+                    f"{self.name} has no gradient for complex numbers, which have no order: take "
+                    ".real, .imag or .abs() first"
+                )
             recipe = self.recipes[mask] = Recipe(self, mask)
         return recipe
 
@@ -262,6 +271,7 @@ def op(
     view: bool = False,
     cost: Callable[..., int] | None = None,
     together: Rule | None = None,
+    ordered: bool = False,
     **rules: Rule,
 ) -> Op:
     """Add a row to the table.
@@ -274,6 +284,7 @@ def op(
     inputs that computes it again where it has to be differentiated, None where it is a constant.
     ``outputs``: a named tuple, where there are several. ``together``: one rule for all inputs.
     ``cost(g, *saved)``: element operations of the backward, where that is not the size of ``g``.
+    ``ordered``: complex numbers have no gradient here.
     """
     row = Op(
         name,
@@ -288,6 +299,7 @@ def op(
         view=view,
         cost=cost,
         together=together,
+        ordered=ordered,
     )
     _enter(OPS, row)
     return row

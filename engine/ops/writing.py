@@ -28,9 +28,11 @@ def _places(shape: Shape, chain: Chain) -> Value:
     """Where in a flattened array of ``shape`` the elements of a view of it lie.
 
     Numbers are followed through the chain, and not memory: what is a view of one layout may be a
-    copy of another.
+    copy of another. Each is complex, as a view of a part may be: the real part lies at place
+    2 k, the imaginary one at 2 k + 1.
     """
-    return _view(np.arange(math.prod(shape)).reshape(shape), chain)
+    first = np.arange(0.0, 2 * math.prod(shape), 2).reshape(shape)
+    return _view(first + 1j * (first + 1), chain)
 
 
 # -- x[index] = value ------------------------------------------------------------------------------
@@ -69,12 +71,22 @@ setitem = op(
 
 def _view_write(x: Value, value: Value, chain: Chain) -> Value:
     out = np.array(x, order="C")
-    out.reshape(-1)[_places(x.shape, chain)] = value
+    places = _places(x.shape, chain)
+    if places.dtype.kind == "c":
+        out.reshape(-1)[places.real.astype(np.intp) // 2] = value
+    else:  # a part of complex numbers
+        out.reshape(-1).view(out.real.dtype)[places.astype(np.intp)] = value
     return out
 
 
 def _view_clear(g: Value, chain: Chain) -> Value:
     return _view_write(g, 0, chain)
+
+
+def _written(g: Value, chain: Chain) -> Value:
+    """What was written to the imaginary part was multiplied by 1j."""
+    taken = _view(g, chain)
+    return -taken if any(view.name == "imag" for view, _ in chain) else taken
 
 
 view_clear: Op = op("view_clear", _view_clear, "g", g=lambda g, chain: view_clear(g, chain))
@@ -83,5 +95,5 @@ op(
     _view_write,
     "x value",
     x=lambda g, chain: view_clear(g, chain),
-    value=lambda g, chain: _view(g, chain),
+    value=_written,
 )

@@ -1,8 +1,12 @@
 """One `Case` per op of the table. A file for each family, of the same name as in `engine.ops`."""
 
 from tests.ops import (
+    activation,
+    arithmetic,
+    choice,
+    comparison,
+    complex,
     convolution,
-    elementwise,
     extrema,
     indexing,
     linalg,
@@ -16,14 +20,24 @@ from tests.ops import (
     softmax,
     sorting,
     statistics,
+    transcendental,
     writing,
 )
 
 CASES = (
-    *elementwise.ARITHMETIC,
-    *elementwise.ACTIVATIONS,
-    *elementwise.CHOICES,
-    *elementwise.WITHOUT_GRADIENT,
+    *arithmetic.ARITHMETIC,
+    *arithmetic.REMAINDERS,
+    *arithmetic.SIGNS,
+    *transcendental.EXPONENTIALS,
+    *transcendental.CIRCLES,
+    *transcendental.HYPERBOLAS,
+    *transcendental.ERROR_FUNCTIONS,
+    *activation.ACTIVATIONS,
+    *choice.EXTREMES,
+    *choice.CONDITIONS,
+    *choice.BOUNDS,
+    *comparison.WITHOUT_GRADIENT,
+    *complex.COMPLEX_NUMBERS,
     *reduce.REDUCTIONS,
     *extrema.EXTREMA,
     *softmax.SOFTMAX,

@@ -1,0 +1,240 @@
+"""Activations. Slopes at kinks are PyTorch's: that of the flatter side."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..values import Value
+from .choice import only
+from .errorfunction import erf, erf_of
+from .op import Op, composed, op
+from .transcendental import sigmoid
+
+# A 0-d array of the right dtype makes a ufunc call half as dear as a Python scalar does. Immutable.
+_ZEROS = {np.dtype(kind): np.zeros((), kind) for kind in ("f2", "f4", "f8")}
+_ZERO = _ZEROS[np.dtype("f4")]
+
+
+def _zero(x: Value) -> Value:
+    zero = _ZEROS.get(x.dtype)
+    if zero is not None:
+        return zero
+    if x.dtype.kind == "c":
+        raise TypeError("complex numbers have no order: take .real, .imag or .abs() first")
+    return 0
+
+
+# -- with a kink -----------------------------------------------------------------------------------
+
+
+def _relu(x: Value) -> Value:
+    return np.maximum(x, _zero(x))
+
+
+def _leaky_relu(x: Value, negative_slope: float = 0.01) -> Value:
+    zero = _zero(x)
+    if 0 <= negative_slope <= 1:
+        return np.maximum(x, x * negative_slope)
+    return np.maximum(x, zero) + np.minimum(x, zero) * negative_slope
+
+
+def _leak(x: Value, slope: Value) -> Value:
+    """1 where ``x`` is positive, else ``slope``."""
+    positive = np.greater(x, 0)
+    return np.logical_not(positive) * slope + positive
+
+
+def _leaky_relu_pull(g: Value, x: Value, negative_slope: float) -> Value:
+    return g * _leak(x, g.dtype.type(negative_slope))
+
+
+def _prelu(x: Value, weight: Value) -> Value:
+    zero = _zero(x)
+    return np.maximum(x, zero) + np.minimum(x, zero) * weight
+
+
+def _prelu_by_channel(input: Value, weight: Value) -> Value:
+    if weight.ndim and input.ndim > 1:
+        weight = weight.reshape((-1, *[1] * (input.ndim - 2)))
+    return leaky(input, weight)
+
+
+def _hardtanh(x: Value, min_val: float = -1.0, max_val: float = 1.0) -> Value:
+    _zero(x)
+    return np.clip(x, min_val, max_val)
+
+
+def _hardtanh_pull(g: Value, x: Value, min_val: float, max_val: float) -> Value:
+    return only(g, np.logical_and(np.greater(x, min_val), np.less(x, max_val)))
+
+
+def _hardshrink(input: Value, lambd: float = 0.5) -> Value:
+    inside = np.logical_and(np.greater_equal(input, -lambd), np.less_equal(input, lambd))
+    return np.where(inside, 0, input)
+
+
+# The answer is positive, zero or NaN, which passes the gradient on.
+op("relu", _relu, "x", x=lambda g, ans: g * np.not_equal(ans, _ZERO))
+op("leaky_relu", _leaky_relu, "x", x=_leaky_relu_pull)
+leaky: Op = op(
+    "nn.leaky",
+    _prelu,
+    "x weight",
+    x=lambda g, x, weight: g * _leak(x, weight),
+    weight=lambda g, x: g * np.minimum(x, 0),
+)
+hardtanh: Op = op("nn.hardtanh", _hardtanh, "x", x=_hardtanh_pull)
+composed("prelu", _prelu_by_channel, "input weight")
+composed("nn.relu6", lambda input: hardtanh(input, 0.0, 6.0), "input")
+composed("nn.hardsigmoid", lambda input: hardtanh(input + 3, 0.0, 6.0) / 6, "input")
+composed("nn.hardswish", lambda input: input * (hardtanh(input + 3, 0.0, 6.0) / 6), "input")
+composed("hardshrink", _hardshrink, "input")
+composed(
+    "nn.softshrink",
+    lambda input, lambd=0.5: input - np.clip(input, -lambd, lambd),
+    "input",
+)
+composed(
+    "threshold",
+    lambda input, threshold, value: np.where(np.less_equal(input, threshold), value, input),
+    "input threshold value",
+)
+
+# -- smooth ----------------------------------------------------------------------------------------
+
+
+def _softplus(x: Value, beta: float = 1.0, threshold: float = 20.0) -> Value:
+    """Above the threshold ``x`` itself, as PyTorch has it."""
+    scaled = x if beta == 1 else x * beta
+    soft = np.log1p(np.exp(-np.abs(scaled)))
+    soft *= np.less_equal(scaled, threshold)
+    soft += np.maximum(scaled, _zero(scaled))
+    return soft if beta == 1 else soft / beta
+
+
+def _softplus_pull(g: Value, x: Value, beta: float, threshold: float) -> Value:
+    scaled = x if beta == 1 else x * beta
+    # A sigmoid is at most 1.
+    return g * np.maximum(sigmoid(scaled), np.greater(scaled, threshold).astype(g.dtype))
+
+
+def _logsigmoid(x: Value) -> Value:
+    return np.minimum(x, _zero(x)) - np.log1p(np.exp(-np.abs(x)))
+
+
+def _silu(x: Value) -> tuple[Value, Value]:
+    gate = sigmoid(x)
+    return x * gate, gate
+
+
+def _mish(x: Value) -> tuple[Value, Value]:
+    gate = np.tanh(softplus(x))
+    return x * gate, gate
+
+
+softplus: Op = op("softplus", _softplus, "x", x=_softplus_pull)
+op("nn.logsigmoid", _logsigmoid, "x", x=lambda g, x: g * sigmoid(-x))
+op(
+    "nn.silu",
+    _silu,
+    "x",
+    residuals={"gate": sigmoid},
+    x=lambda g, x, gate: g * (gate * (1 + x * (1 - gate))),
+)
+op(
+    "nn.mish",
+    _mish,
+    "x",
+    residuals={"gate": lambda x: np.tanh(softplus(x))},
+    x=lambda g, x, gate: g * (gate + x * sigmoid(x) * (1 - gate * gate)),
+)
+composed("nn.softsign", lambda input: input / (1 + np.abs(input)), "input")
+composed("nn.tanhshrink", lambda input: input - np.tanh(input), "input")
+
+
+def _glu(input: Value, axis: int = -1) -> Value:
+    """The first half along ``axis``, gated by the second."""
+    size = input.shape[axis] if input.ndim else 0
+    if not size or size % 2:
+        raise ValueError(f"glu halves axis {axis}, of size {size} in the shape {input.shape}")
+    halves = [[slice(None)] * input.ndim for _ in range(2)]
+    halves[0][axis], halves[1][axis] = slice(size // 2), slice(size // 2, None)
+    a, b = (input[tuple(half)] for half in halves)
+    return a * sigmoid(b)
+
+
+composed("nn.glu", _glu, "input")
+
+# -- exponential below 0 ---------------------------------------------------------------------------
+
+
+def _elu(x: Value, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Value:
+    zero = _zero(x)
+    below = np.expm1(np.minimum(x, zero) * input_scale) * (alpha * scale)
+    return below + np.maximum(x, zero) * scale
+
+
+def _elu_pull(g: Value, x: Value, alpha: float, scale: float, input_scale: float) -> Value:
+    slope = np.exp(np.minimum(x, 0) * input_scale) * (alpha * scale * input_scale)
+    positive = np.greater(x, 0)
+    return g * (slope * np.logical_not(positive) + positive * g.dtype.type(scale))
+
+
+elu: Op = op("nn.elu", _elu, "x", x=_elu_pull)
+# Of self-normalising networks (Klambauer et al., 2017): activations keep mean 0 and variance 1.
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+composed("selu", lambda input: elu(input, SELU_ALPHA, SELU_SCALE), "input")
+composed("celu", lambda input, alpha=1.0: elu(input, alpha, 1.0, 1 / alpha), "input")
+
+# -- Gaussian --------------------------------------------------------------------------------------
+
+_HALF_ROOT = math.sqrt(0.5)
+_DENSITY = 1 / math.sqrt(2 * math.pi)
+_INNER, _CUBIC = math.sqrt(2 / math.pi), 0.044715
+
+
+def _below(x: Value) -> Value:
+    """Of a standard normal variable: the probability of being below ``x``."""
+    return erf(x * _HALF_ROOT) * 0.5 + 0.5
+
+
+def _gelu(x: Value) -> tuple[Value, Value]:
+    _zero(x)
+    below = erf_of(x * _HALF_ROOT)
+    below *= 0.5
+    below += 0.5
+    return x * below, below
+
+
+def _gelu_pull(g: Value, x: Value, below: Value) -> Value:
+    return g * (below + x * (np.exp(x * x * -0.5) * _DENSITY))
+
+
+def _bend(x: Value) -> Value:
+    return np.tanh((x + x * x * x * _CUBIC) * _INNER)
+
+
+def _gelu_tanh(x: Value) -> tuple[Value, Value]:
+    _zero(x)
+    bend = _bend(x)
+    return x * ((bend + 1) * 0.5), bend
+
+
+def _gelu_tanh_pull(g: Value, x: Value, bend: Value) -> Value:
+    slope = (x * x * (3 * _CUBIC) + 1) * _INNER
+    return g * ((bend + 1) * 0.5 + x * (1 - bend * bend) * slope * 0.5)
+
+
+gelu_erf: Op = op("nn.gelu_erf", _gelu, "x", residuals={"below": _below}, x=_gelu_pull)
+gelu_tanh: Op = op("nn.gelu_tanh", _gelu_tanh, "x", residuals={"bend": _bend}, x=_gelu_tanh_pull)
+
+
+def _gelu_either(input: Value, approximate: str = "none") -> Value:
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
+    return (gelu_tanh if approximate == "tanh" else gelu_erf)(input)
+
+
+composed("nn.gelu", _gelu_either, "input")

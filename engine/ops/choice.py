@@ -1,0 +1,208 @@
+"""Choosing between elements: extremes of two, conditions, bounds.
+
+Conventions are PyTorch's: a tie in ``maximum`` and ``minimum`` is shared evenly, in ``fmax`` and
+``fmin`` it goes to the first; a bound of ``clip`` passes the gradient on to what lies on it.
+
+``where`` cuts off what it does not choose, but cannot make a NaN of an infinite slope good:
+``where(x > 0, log(x), 0)`` has the gradient NaN at 0, because 0 times infinity comes back through
+``log``. Choose before and after: ``where(x > 0, log(where(x > 0, x, 1)), 0)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..values import Value
+from .op import composed, op
+
+# From so many elements on, where a mask is random, choosing by bits is many times faster: NumPy's
+# loop over a mask takes a branch for each element.
+_MANY = 4096
+_BITS = {np.dtype("f4"): np.dtype("i4"), np.dtype("f8"): np.dtype("i8")}
+
+
+def _by_bits(mask: Value, x: Value) -> bool:
+    """Whether ``x`` is large, and laid out so that its bits can be chosen."""
+    return (
+        type(x) is type(mask) is np.ndarray
+        and x.size >= _MANY
+        and x.dtype in _BITS
+        and mask.dtype == np.bool_
+        and mask.shape == x.shape
+        and x.flags.c_contiguous
+        and mask.flags.c_contiguous
+    )
+
+
+def _ones_where(mask: np.ndarray, bits: np.dtype[Any]) -> np.ndarray:
+    """All bits set where ``mask``, none elsewhere."""
+    ones = mask.view(np.int8).astype(bits)
+    return np.negative(ones, out=ones)
+
+
+def only(g: Value, mask: Value) -> Value:
+    """``g`` where ``mask``, else 0, also where ``g`` is infinite or NaN."""
+    if not _by_bits(mask, g):
+        return np.where(mask, g, 0)
+    bits = _ones_where(mask, _BITS[g.dtype])
+    bits &= g.view(bits.dtype)
+    return bits.view(g.dtype)
+
+
+# -- the larger, the smaller -----------------------------------------------------------------------
+
+
+def _winner(g: Value, loses: Value, loses_or_ties: Value) -> Value:
+    """``g`` where a side wins, half of it where it ties; a NaN loses to nobody."""
+    half = g * 0.5
+    return half * np.logical_not(loses) + half * np.logical_not(loses_or_ties)
+
+
+def _first(g: Value, a: Value, b: Value, beats: Any, chosen: bool) -> Value:
+    """``g`` where the first is ``chosen``, or is not; a NaN loses to all."""
+    first = np.logical_or(beats(a, b), np.isnan(b))
+    return only(g, first if chosen else np.logical_not(first))
+
+
+op(
+    "maximum",
+    np.maximum,
+    "a b",
+    ordered=True,
+    a=lambda g, a, b: _winner(g, np.less(a, b), np.less_equal(a, b)),
+    b=lambda g, a, b: _winner(g, np.less(b, a), np.less_equal(b, a)),
+)
+op(
+    "minimum",
+    np.minimum,
+    "a b",
+    ordered=True,
+    a=lambda g, a, b: _winner(g, np.greater(a, b), np.greater_equal(a, b)),
+    b=lambda g, a, b: _winner(g, np.greater(b, a), np.greater_equal(b, a)),
+)
+op(
+    "fmax",
+    np.fmax,
+    "a b",
+    ordered=True,
+    a=lambda g, a, b: _first(g, a, b, np.greater_equal, True),
+    b=lambda g, a, b: _first(g, a, b, np.greater_equal, False),
+)
+op(
+    "fmin",
+    np.fmin,
+    "a b",
+    ordered=True,
+    a=lambda g, a, b: _first(g, a, b, np.less_equal, True),
+    b=lambda g, a, b: _first(g, a, b, np.less_equal, False),
+)
+
+# -- conditions ------------------------------------------------------------------------------------
+
+
+def _where(condition: Value, x: Value, y: Value) -> Value:
+    if x is None or y is None:
+        raise TypeError("where takes a condition and two values: nonzero(condition) finds indices")
+    if not (_by_bits(condition, x) and _by_bits(condition, y) and x.dtype == y.dtype):
+        return np.where(condition, x, y)
+    chosen = _ones_where(condition, _BITS[x.dtype])
+    other = y.view(chosen.dtype)
+    chosen &= x.view(chosen.dtype) ^ other
+    chosen ^= other
+    return chosen.view(x.dtype)
+
+
+def _masked_fill(x: Value, mask: Value, value: Value) -> Value:
+    return _where(mask, np.asarray(value, x.dtype), x)
+
+
+op(
+    "where",
+    _where,
+    "condition x y",
+    numpy=np.where,
+    x=lambda g, condition: only(g, condition),
+    y=lambda g, condition: only(g, np.logical_not(condition)),
+)
+op(
+    "masked_fill",
+    _masked_fill,
+    "x mask value",
+    x=lambda g, mask: only(g, np.logical_not(mask)),
+    value=lambda g, mask: only(g, mask),
+)
+
+
+def _select(conditions: Sequence[Value], choices: Sequence[Value], default: Value = 0) -> Value:
+    """The first condition that holds chooses."""
+    if len(conditions) != len(choices):
+        raise ValueError(f"{len(conditions)} conditions, {len(choices)} choices")
+    for condition, choice in zip(reversed(conditions), reversed(choices), strict=True):
+        default = np.where(condition, choice, default)
+    return default
+
+
+def _choose(a: Value, choices: Sequence[Value], mode: str = "raise") -> Value:
+    """``choices[a[i]][i]`` for all indices i, of arrays broadcast against each other."""
+    which = np.asarray(a)
+    shape = np.broadcast_shapes(which.shape, *[np.shape(choice) for choice in choices])
+    stacked = np.stack([np.broadcast_to(choice, shape) for choice in choices])
+    which = np.choose(which, range(len(choices)), mode=mode)  # wrapped, clipped or refused
+    return stacked[(np.broadcast_to(which, shape), *np.indices(shape, sparse=True))]
+
+
+composed("select", _select, "*condlist *choicelist default", numpy=np.select, torch=None)
+composed("choose", _choose, "a *choices", numpy=np.choose, torch=None)
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+
+def _clip(x: Value, min: Value, max: Value) -> Value:
+    return np.clip(x, min, max)
+
+
+def _clip_pull(g: Value, x: Value, min: Value, max: Value) -> Value:
+    """What lies between the bounds, or on one, passes ``g`` on; a NaN does not."""
+    inside: Any = np.logical_not(np.isnan(x)) if min is None else np.greater_equal(x, min)
+    return only(g, inside if max is None else np.logical_and(inside, np.less_equal(x, max)))
+
+
+def _clip_low(g: Value, x: Value, min: Value, max: Value) -> Value:
+    below = np.less(x, min)
+    return only(g, below if max is None else np.logical_and(below, np.less(min, max)))
+
+
+def _clip_high(g: Value, x: Value, min: Value, max: Value) -> Value:
+    """The upper bound wins where it is below the lower one."""
+    above = np.greater(x, max)
+    return only(g, above if min is None else np.logical_or(above, np.less(max, min)))
+
+
+def _nan_to_num(
+    x: Value, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Value:
+    return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
+
+
+op(
+    "clip",
+    _clip,
+    "x min max",
+    numpy=np.clip,
+    torch="clamp",
+    ordered=True,
+    x=_clip_pull,
+    min=_clip_low,
+    max=_clip_high,
+)
+op(
+    "nan_to_num",
+    _nan_to_num,
+    "x",
+    numpy=np.nan_to_num,
+    ordered=True,
+    x=lambda g, x: only(g, np.isfinite(x)),
+)
