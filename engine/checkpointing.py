@@ -14,6 +14,7 @@ import numpy as np
 
 from .creation import rand
 from .errors import RuleError
+from .freeing import new_node
 from .function.node import FunctionNode, Kind
 from .function.saved import check_version, closed, newer_than
 from .graph import Edge, Leaf, Node, VersionCell, caller
@@ -183,12 +184,14 @@ def _collapse(call: _Call, outputs: list[Tensor], base: int) -> None:
     """Put one node that runs ``call`` again in the place of all that it recorded."""
     roots = [_edge(t) for t in outputs]
     nodes = _inside(roots, base)
-    node = CheckpointNode()
+    frontier = list(dict.fromkeys(_frontier(nodes, base)))
+    seq = newer_than(frontier)
+    node: CheckpointNode = new_node(CheckpointNode, frontier, seq)
     node.kinds = [(t.shape, t.dtype) for t in outputs]
     node.outputs = len(outputs)
     node.shape, node.dtype = node.kinds[0]
-    node.edges = node.frontier = list(dict.fromkeys(_frontier(nodes, base)))
-    node.seq = newer_than(node.edges)
+    node.edges = node.frontier = frontier
+    node.seq = seq
     node.origin, node.hooks = caller(2), None
     node.saved, node.claimed = [(call, _versions(call, nodes, base))], False
     for port, tensor in enumerate(outputs):

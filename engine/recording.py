@@ -13,6 +13,7 @@ import numpy as np
 
 from . import recorded
 from .errors import IndexRangeError, InferenceError, OperandError, ShapeError
+from .freeing import BLOCK, cut
 from .graph import LEAF_SEQ, Edge, caller
 from .modes import enable_grad, state
 from .opnode import OpNode, Packed, PackedValue, Saved, SeveralNode
@@ -84,7 +85,7 @@ def _record_several(
         edges = [refresh(a) if isinstance(a, Recorded) else None for a in args]
         node = _node(op, edges, answers[0])
         if node is not None:
-            assert type(node) is SeveralNode
+            assert isinstance(node, SeveralNode)
             node.kinds = tuple((array.shape, array.dtype) for array in answers)
             node.outputs = len(answers)
             for port, out in enumerate(outs):
@@ -135,14 +136,19 @@ def refresh(tensor: Recorded) -> Edge | None:
 
 def _node(op: Op, edges: list[Edge | None], ans: np.ndarray) -> OpNode | None:
     """The node of a forward whose inputs are at ``edges``; None if there is none."""
-    mask, seq, bit, dtype, mixed = 0, state.clock, 1, ans.dtype, False
+    mask, seq, bit, dtype, mixed, far = 0, state.clock + 1, 1, ans.dtype, False, False
+    block = seq & BLOCK
     for edge in edges:
         if edge is not None:
             mask |= bit
             source = edge[0]
             # Larger than all that it was made from, in whatever thread that was made.
-            if seq < source.seq != LEAF_SEQ:
-                seq = source.seq
+            made = source.seq
+            if made is not LEAF_SEQ:
+                if made < block:
+                    far = True
+                elif made >= seq:
+                    seq, far = made + 1, True
             if source.dtype is not dtype:
                 mixed = True
         bit += bit
@@ -150,17 +156,18 @@ def _node(op: Op, edges: list[Edge | None], ans: np.ndarray) -> OpNode | None:
         return None  # nothing asks for a gradient, or none can flow
     if dtype.kind == "c" or (mixed and _meets_complex(edges)):
         mask = ~mask
-    node: OpNode = _new(OpNode if op.outputs is None else SeveralNode)
+    kind = OpNode if op.outputs is None else SeveralNode
+    node: OpNode = _new(cut(kind) if far else kind)
     node.op = op
-    node.recipe = op.recipes.get(mask) or op.recipe(mask)
+    node.recipe = recipe = op.recipes.get(mask) or op.recipe(mask)
     node.edges = edges
-    node.seq = state.clock = seq + 1
+    node.seq = state.clock = seq
     node.shape = ans.shape
     node.dtype = dtype
     node.hooks = None
     node.origin = caller(4)  # past this, `record`, and the function or method that called it
     node.saved = []
-    node.claimed = False if node.recipe.consumes else None
+    node.claimed = False if recipe.consumes else None
     return node
 
 

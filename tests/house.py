@@ -16,7 +16,7 @@ Sources = Mapping[str, str]
 # The layers of engine/, lowest first: a module imports from its own row and from those above it.
 # A new file or folder of engine/ gets its place here, on purpose.
 LAYERS = (
-    ("errors", "sync", "modes", "sparse", "values"),
+    ("errors", "sync", "freeing", "modes", "sparse", "values"),
     ("hooks", "graph", "releasing"),
     ("runtime", "ops", "printing"),
     ("recorded", "opnode", "recording", "differentiable", "inplace", "tensor"),

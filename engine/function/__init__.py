@@ -15,6 +15,7 @@ from weakref import ref
 import numpy as np
 
 from ..errors import InPlaceError, NotSupportedError, OperandError, RuleError
+from ..freeing import new_node
 from ..graph import Edge, caller
 from ..modes import state
 from ..recording import refresh
@@ -161,15 +162,16 @@ def _record(
 def _node(
     cls: type[Function], ctx: FunctionCtx, args: Sequence[Any], outputs: Sequence[Any]
 ) -> FunctionNode:
-    node = FunctionNode()
+    positions = tuple(i for i, a in enumerate(args) if isinstance(a, Tensor))
+    edges = [refresh(args[i]) for i in positions]
+    seq = newer_than(edges)
+    node: FunctionNode = new_node(FunctionNode, edges, seq)
     node.function, node.context = cls, ctx
-    node.arguments = len(args)
-    node.positions = tuple(i for i, a in enumerate(args) if isinstance(a, Tensor))
-    node.edges = [refresh(args[i]) for i in node.positions]
+    node.arguments, node.positions = len(args), positions
+    node.edges, node.seq = edges, seq
     node.kinds = tuple((t.shape, t.dtype) if isinstance(t, Tensor) else None for t in outputs)
     node.outputs = len(outputs)
     node.shape, node.dtype = next(filter(None, node.kinds), ((), np.dtype("float32")))
-    node.seq = newer_than(node.edges)
     node.origin = caller(2)
     node.hooks = None
     node.claimed = None
