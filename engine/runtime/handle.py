@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import modes, sync
 from ..errors import CancelledError, DeadlineError, DeadlockError, WaitTimeoutError
+from .accumulate import Reserved
 from .elsewhere import DEEPEST, elsewhere
 from .pool import WorkerPool
 from .task import GraphTask
@@ -58,14 +59,21 @@ class Handle:
         "_waits_for",
         "_written",
         "deadline",
+        "reserved",
     )
 
     def __init__(
-        self, name: str, call: Callable[[], Any], pool: WorkerPool, timeout: float | None
+        self,
+        name: str,
+        call: Callable[[], Any],
+        pool: WorkerPool,
+        timeout: float | None = None,
+        reserved: Reserved | None = None,
     ) -> None:
         self._name = name  # immutable
         self._pool = pool  # immutable
         self.deadline = None if timeout is None else monotonic() + timeout  # immutable
+        self.reserved = reserved  # immutable: its ticket, in `ordered`
         # Taken by whoever runs the task, dropped when it ends: a handle keeps no graph alive.
         self._call: Callable[[], Any] | None = call
         self._modes: modes.Snapshot | None = modes.snapshot()
@@ -345,6 +353,8 @@ class Handle:
         """If it has ended: free what it holds, and tell whoever waits. May be called again."""
         if self._state in _ENDED:
             self._call = self._modes = None
+            if self.reserved is not None:
+                self.reserved.release()
             self._pool.leave(self)
             for callback in self._tell:
                 callback(self)

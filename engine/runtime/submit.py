@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from ..errors import ArgumentError, WaitTimeoutError
+from .accumulate import reserve
 from .handle import Handle
 from .pool import current_pool
 from .waiting import completions
@@ -27,7 +28,9 @@ def submit(
     ``function``: ``loss.backward``, ``engine.backward``, ``engine.grad``, or whatever runs
     backwards. It sees the modes of this thread as they are now: recording, accumulation, anomaly
     detection, saved-tensor hooks, ``np.errstate``. ``timeout``: seconds from now until the task is
-    cancelled; its ``result`` then raises ``DeadlineError``, a ``TimeoutError``.
+    cancelled; its ``result`` then raises ``DeadlineError``, a ``TimeoutError``. In ``ordered`` it
+    takes its ticket, for the first backward that it runs, now: the order is that of the calls of
+    ``submit``. A task that ends without using it releases it.
 
     The workers take the oldest task first. If the pool has no thread (``WorkerPool(0)``, or after
     its shutdown), or ``max_in_flight`` tasks are queued or running already, ``submit`` runs the
@@ -50,7 +53,9 @@ def submit(
     if timeout is not None and timeout < 0:
         raise ArgumentError(f"submit: timeout must be 0 or more seconds, got {timeout}")
     name = getattr(function, "__qualname__", None) or repr(function)
-    handle = Handle(name, partial(function, *args, **keywords), pool := current_pool(), timeout)
+    call, pool = partial(function, *args, **keywords), current_pool()
+    reserved = reserve(keywords.get("accumulation"), keywords.get("ticket"))
+    handle = Handle(name, call, pool, timeout, reserved)
     if not pool.enqueue(handle):
         handle.help()
     return handle

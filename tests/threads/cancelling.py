@@ -3,9 +3,10 @@
 import threading
 
 import engine
+from engine.runtime.accumulate import POLICIES
 
 SIZE = 10_000
-STAGED = ["locked"]
+STAGED = sorted(set(POLICIES) - {"racy"})  # the modes that stage and commit
 
 
 def leaves(count=3):

@@ -10,11 +10,13 @@ from .choice import POLICIES as POLICIES
 from .choice import accumulation as accumulation
 from .choice import chosen_policy as chosen_policy
 from .choice import current_tickets as current_tickets
+from .choice import reserve as reserve
 from .choice import set_accumulation as set_accumulation
 from .locked import Locked as Locked
 from .policy import Capture as Capture
 from .policy import Policy as Policy
 from .policy import Staged as Staged
 from .racy import Racy as Racy
+from .reserved import Reserved as Reserved
 from .tickets import Pending as Pending
 from .tickets import Tickets as Tickets

@@ -10,6 +10,7 @@ from ...errors import ArgumentError
 from .locked import Locked
 from .ordered import Ordered, Turn
 from .racy import Racy
+from .reserved import Reserved
 from .tickets import Tickets
 
 POLICIES: dict[str, type[Locked]] = {"racy": Racy, "locked": Locked, "ordered": Ordered}
@@ -65,14 +66,26 @@ def current_tickets() -> Tickets:
     return chosen
 
 
+def _mode(call: str | None) -> str:
+    return _check(call) if call is not None else modes.state.accumulation or _default
+
+
+def reserve(call: str | None, ticket: int | None) -> Reserved | None:
+    """The ticket of a call that is submitted now and begins later: None but in ``ordered``."""
+    return Reserved(current_tickets(), ticket) if _mode(call) == "ordered" else None
+
+
 def chosen_policy(call: str | None, ticket: int | None) -> type[Locked] | Turn:
     """The policy of a call, made by calling it with the nodes of the plan.
 
     The call begins here: in ``ordered`` it has its ticket now, and says ``abandon()`` if it fails.
     """
-    mode = _check(call) if call is not None else modes.state.accumulation or _default
+    mode = _mode(call)
     if mode == "ordered":
-        return Turn(current_tickets(), ticket)
+        tickets, handle = current_tickets(), modes.state.handle
+        if ticket is None and handle is not None and handle.reserved is not None:
+            ticket = handle.reserved.use(tickets)
+        return Turn(tickets, ticket)
     if ticket is not None:
         raise ArgumentError(f"backward: ticket={ticket} belongs to 'ordered', not to {mode!r}")
     return POLICIES[mode]
