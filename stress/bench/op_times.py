@@ -169,4 +169,5 @@ def slow(times: Sequence[OpTimes]) -> list[str]:
         for part in PARTS
         if part in each.ratios and each.ratios[part].median > SLOW
     ]
-    return [f"{factor:.1f} x PyTorch's time: {what}" for factor, what in sorted(found)[::-1]]
+    found.sort(key=lambda line: -line[0])
+    return [f"{factor:.1f} x PyTorch's time: {what}" for factor, what in found]
