@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..errors import ShapeError
 from ..values import Value
 from .choice import only
 from .errorfunction import erf, erf_of
@@ -158,7 +159,7 @@ def _glu(input: Value, axis: int = -1) -> Value:
     """The first half along ``axis``, gated by the second."""
     size = input.shape[axis] if input.ndim else 0
     if not size or size % 2:
-        raise ValueError(f"glu halves axis {axis}, of size {size} in the shape {input.shape}")
+        raise ShapeError(f"glu halves axis {axis}, of size {size} in the shape {input.shape}")
     halves = [[slice(None)] * input.ndim for _ in range(2)]
     halves[0][axis], halves[1][axis] = slice(size // 2), slice(size // 2, None)
     a, b = (input[tuple(half)] for half in halves)
@@ -227,14 +228,5 @@ def _gelu_tanh_pull(g: Value, x: Value, bend: Value) -> Value:
     return g * ((bend + 1) * 0.5 + x * (1 - bend * bend) * slope * 0.5)
 
 
-gelu_erf: Op = op("nn.gelu_erf", _gelu, "x", residuals={"below": _below}, x=_gelu_pull)
-gelu_tanh: Op = op("nn.gelu_tanh", _gelu_tanh, "x", residuals={"bend": _bend}, x=_gelu_tanh_pull)
-
-
-def _gelu_either(input: Value, approximate: str = "none") -> Value:
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
-    return (gelu_tanh if approximate == "tanh" else gelu_erf)(input)
-
-
-composed("nn.gelu", _gelu_either, "input")
+op("nn.gelu", _gelu, "x", residuals={"below": _below}, x=_gelu_pull)
+op("nn.gelu_tanh", _gelu_tanh, "x", residuals={"bend": _bend}, x=_gelu_tanh_pull)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import IndexRangeError, ShapeError
 from ..values import Value
 from .op import composed, op
 
@@ -139,7 +140,7 @@ op(
 def _select(conditions: Sequence[Value], choices: Sequence[Value], default: Value = 0) -> Value:
     """The first condition that holds chooses."""
     if len(conditions) != len(choices):
-        raise ValueError(f"{len(conditions)} conditions, {len(choices)} choices")
+        raise ShapeError(f"select: {len(conditions)} conditions, {len(choices)} choices")
     for condition, choice in zip(reversed(conditions), reversed(choices), strict=True):
         default = np.where(condition, choice, default)
     return default
@@ -150,7 +151,10 @@ def _choose(a: Value, choices: Sequence[Value], mode: str = "raise") -> Value:
     which = np.asarray(a)
     shape = np.broadcast_shapes(which.shape, *[np.shape(choice) for choice in choices])
     stacked = np.stack([np.broadcast_to(choice, shape) for choice in choices])
-    which = np.choose(which, range(len(choices)), mode=mode)  # wrapped, clipped or refused
+    try:
+        which = np.choose(which, range(len(choices)), mode=mode)  # wrapped, clipped or refused
+    except (ValueError, TypeError) as error:
+        raise IndexRangeError(f"choose, of {len(choices)} choices: {error}") from error
     return stacked[(np.broadcast_to(which, shape), *np.indices(shape, sparse=True))]
 
 

@@ -160,14 +160,13 @@ BELOW_ZERO = (
 )
 
 GAUSSIAN = (
-    Case("nn.gelu_erf", UNARY, gelu, lambda torch, x: torch.nn.functional.gelu(x)),
+    functional("nn.gelu", gelu),
     Case(
         "nn.gelu_tanh",
         UNARY,
         lambda x: gelu(x, "tanh"),
         lambda torch, x: torch.nn.functional.gelu(x, approximate="tanh"),
     ),
-    functional("nn.gelu", gelu, call((2, 3), approximate="tanh")),
 )
 
 ACTIVATIONS = (*WITH_KINKS, *SMOOTH, *BELOW_ZERO, *GAUSSIAN)
