@@ -271,6 +271,7 @@ def op(
     view: bool = False,
     cost: Callable[..., int] | None = None,
     together: Rule | None = None,
+    kind: type[Op] = Op,
     ordered: bool = False,
     **rules: Rule,
 ) -> Op:
@@ -284,9 +285,10 @@ def op(
     inputs that computes it again where it has to be differentiated, None where it is a constant.
     ``outputs``: a named tuple, where there are several. ``together``: one rule for all inputs.
     ``cost(g, *saved)``: element operations of the backward, where that is not the size of ``g``.
+    ``kind``: the class of the row, where a call of it is read in a way of its own.
     ``ordered``: complex numbers have no gradient here.
     """
-    row = Op(
+    row = kind(
         name,
         forward,
         inputs,
