@@ -14,11 +14,13 @@ from .creation import from_numpy, tensor
 from .errors import ArgumentError, OperandError
 from .errors import GradcheckError as GradcheckError
 from .modes import enable_grad
+from .ops import OPS
 from .tensor import Tensor
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
 Function = Callable[..., Any]
+_JOIN = OPS["complex"]
 
 
 def gradcheck(
@@ -36,7 +38,8 @@ def gradcheck(
 
     Every floating point output is checked against every Tensor in ``inputs`` that requires a
     gradient: each entry of the Jacobian must satisfy ``|analytical - numerical| <= atol + rtol *
-    |numerical|``. What has no gradient counts as having gradient zero. ``func`` is run on copies:
+    |numerical|``. A complex output counts as two, its parts; of a complex input the parts are a
+    last axis. What has no gradient counts as having gradient zero. ``func`` is run on copies:
     nothing of the caller's is written and no ``.grad`` changes.
 
     ``eps``: the step. ``nondet_tol``: by how much results of two equal runs, forward or backward,
@@ -55,7 +58,8 @@ def gradcheck(
     >>> gradcheck(lambda x: engine.exp(x.detach()) * x, x, raise_exception=False)
     False
     """
-    check = _Check(func, _arguments(inputs), eps, atol, rtol, nondet_tol)
+    func, arguments = _as_real(func, _arguments(inputs))
+    check = _Check(func, arguments, eps, atol, rtol, nondet_tol)
     try:
         check.run(fast_mode)
     except GradcheckError:
@@ -89,7 +93,7 @@ def gradgradcheck(
     >>> gradgradcheck(lambda x: x ** 3, x)
     True
     """
-    arguments = _arguments(inputs)
+    func, arguments = _as_real(func, _arguments(inputs))
     count = len(arguments)
     if grad_outputs is None:
         draw = np.random.default_rng(0)
@@ -97,7 +101,7 @@ def gradgradcheck(
         seeds = [from_numpy(_draw(draw, out.shape).astype(out.dtype)) for out in outputs]
     else:
         given = (grad_outputs,) if isinstance(grad_outputs, Tensor) else grad_outputs
-        seeds = [seed.detach() for seed in given]
+        seeds = [part for seed in given for part in _parts(seed.detach())]
 
     def gradient(*args: Any) -> tuple[Tensor | None, ...]:
         outputs = _outputs(func, args[:count])
@@ -268,6 +272,34 @@ class _Check:
                 f"{index} fits, but differs between two runs by more than "
                 f"nondet_tol={self.nondet_tol}"
             )
+
+
+def _as_real(func: Function, arguments: tuple[Any, ...]) -> tuple[Function, tuple[Any, ...]]:
+    """The same function of real numbers: a complex number is the two numbers along a last axis.
+
+    A complex output becomes two. So the gradient of a complex input is held against differences
+    along the real and along the imaginary axis, in PyTorch's convention.
+    """
+    paired = {i for i in _checked(arguments) if arguments[i].is_complex()}
+    given = [
+        from_numpy(np.stack([z.real, z.imag], -1)).requires_grad_() if i in paired else a
+        for i, a in enumerate(arguments)
+        for z in [a.detach().numpy() if i in paired else None]
+    ]
+
+    def real(*args: Any) -> tuple[Any, ...]:
+        joined = [_JOIN(a[..., 0], a[..., 1]) if i in paired else a for i, a in enumerate(args)]
+        returned = func(*joined)
+        several = returned if isinstance(returned, tuple | list) else (returned,)
+        return tuple(part for output in several for part in _parts(output))
+
+    return real, tuple(given)
+
+
+def _parts(output: Any) -> tuple[Any, ...]:
+    """The real and imaginary part of what is complex."""
+    complex_ = isinstance(output, Tensor) and output.is_complex()
+    return (output.real, output.imag) if complex_ else (output,)
 
 
 def _arguments(inputs: Any) -> tuple[Any, ...]:

@@ -70,7 +70,7 @@ def _nested(data: np.ndarray, indent: int, short: bool, write: Write) -> str:
 def _writer(seen: np.ndarray) -> Write:
     """Writes an element so that it lines up with those that are seen."""
     if seen.dtype.kind == "c":
-        real, imag = _writer(seen.real), _writer(np.abs(seen.imag))
+        real, imag = _writer(seen.real), _float_writer(seen.imag)
         return lambda z: f"{real(z.real)}{'-' if np.signbit(z.imag) else '+'}{imag(abs(z.imag))}j"
     write = _float_writer(seen) if seen.dtype.kind == "f" else str
     counted = seen[np.isfinite(seen) & (seen != 0)] if seen.dtype.kind == "f" else seen

@@ -93,6 +93,8 @@ def test_arguments_that_no_op_takes_are_refused(wrong):
         lambda x, y: x * y,
         lambda x, y: x / y,
         lambda x, y: x**y,
+        lambda x, y: x % y,
+        lambda x, y: divmod(x, y)[1],
         lambda x, y: x == y,
         lambda x, y: x != y,
         lambda x, y: x < y,
@@ -107,12 +109,90 @@ def test_operators_with_numbers_and_arrays_from_both_sides(operate, other):
     for left, right, plain in ((x, other, (X, other)), (other, x, (other, X))):
         if not isinstance(left, engine.Tensor) and left is other and operate(1, 2) is False:
             continue
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             got, expected = operate(left, right), operate(*plain)
         assert isinstance(got, engine.Tensor)
         assert got.dtype == expected.dtype
         np.testing.assert_allclose(got.detach().numpy(), expected, rtol=1e-6)
         assert got.requires_grad == (got.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("operate", [lambda x, y: x // y, lambda x, y: divmod(x, y)[0]])
+@pytest.mark.parametrize("other", [2.0, 2, np.float32(2), np.array([1, 2, 3], "f4")])
+def test_floor_division_from_both_sides_has_no_gradient(operate, other):
+    x = tensor(X + 1)
+    for left, right, plain in ((x, other, (X + 1, other)), (other, x, (other, X + 1))):
+        got = operate(left, right)
+        assert isinstance(got, engine.Tensor)
+        assert not got.requires_grad
+        assert got.tolist() == operate(*plain).tolist()
+
+
+@pytest.mark.parametrize(
+    "operate",
+    [
+        lambda x, y: x & y,
+        lambda x, y: x | y,
+        lambda x, y: x ^ y,
+        lambda x, y: x << y,
+        lambda x, y: x >> y,
+        lambda x, y: ~x ^ y,
+        lambda x, y: x**y,
+        lambda x, y: x // y,
+        lambda x, y: x % y,
+    ],
+)
+def test_whole_numbers_and_their_bits_from_both_sides(operate):
+    a, b = np.array([1, 6, 7]), np.array([3, 1, 2])
+    for left, right in ((a, b), (b, a), (a, 2), (2, b)):
+        expected = operate(left, right)
+        for x, y in ((engine.tensor(left), right), (left, engine.tensor(right))):
+            got = operate(x, y)
+            assert isinstance(got, engine.Tensor)
+            assert got.dtype == expected.dtype
+            assert got.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda array, t: array.__iadd__(t),
+        lambda array, t: array.__isub__(t),
+        lambda array, t: array.__imul__(t),
+        lambda array, t: array.__itruediv__(t),
+        lambda array, t: array.__ipow__(t),
+        lambda array, t: array.__imod__(t),
+        lambda array, t: np.add(array, t, out=array),
+    ],
+)
+def test_an_array_does_not_swallow_a_tensor(write):
+    """`array += tensor` would lose the history; what stood in the array stays."""
+    for t in (tensor(), tensor().detach()):
+        array = np.ones((2, 3), "f4")
+        with pytest.raises(engine.errors.NotSupportedError, match="history"):
+            write(array, t)
+        assert (array == 1).all()
+
+
+@pytest.mark.parametrize(
+    "operate",
+    [
+        lambda t, array: t.__iadd__(array),
+        lambda t, array: t.__isub__(array),
+        lambda t, array: t.__imul__(array),
+        lambda t, array: t.__itruediv__(array),
+    ],
+)
+def test_a_tensor_takes_an_array_in_place(operate):
+    x, array = tensor(), np.full((2, 3), 2, "f4")
+    y = x * 1
+    again = operate(y, array)
+    assert again is y
+    again.sum().backward()
+    expected = X.copy()
+    operate(expected, array)
+    assert y.tolist() == expected.tolist()
+    assert x.grad is not None
 
 
 def test_matrix_products_from_both_sides():
@@ -170,6 +250,28 @@ def test_python_sees_numbers_sequences_and_truth():
         np.add.reduce,
         np.maximum.reduce,
         np.minimum.reduce,
+        np.sin,
+        np.arcsinh,
+        np.exp2,
+        np.fabs,
+        np.degrees,
+        np.radians,
+        np.sinc,
+        np.nan_to_num,
+        np.real,
+        np.conj,
+        np.real_if_close,
+        lambda x: np.arctan2(X, x),
+        lambda x: np.hypot(x, X + 1),
+        lambda x: np.logaddexp(0.5, x),
+        lambda x: np.mod(x, np.float32(0.7)),
+        lambda x: np.fmod(np.ones(3, "f4"), x + 1),
+        lambda x: np.fmax(x, X),
+        lambda x: np.float_power(x + 1, 2),
+        lambda x: np.copysign(x, -1),
+        lambda x: np.select([X > 1, X > 0.5], [x, 2 * x], 0.5),
+        lambda x: np.choose(np.array([0, 1, 0]), [x, -x]),
+        lambda x: np.divmod(x, 2)[1],
         lambda x: np.add(X, x),
         lambda x: np.maximum(x, 0.5),
         lambda x: np.sum(x, axis=1, keepdims=True),

@@ -12,7 +12,7 @@ OPEN = (-0.9, 0.9)
 EXPONENTIALS = (
     unary("sigmoid", lambda x: 1 / (1 + np.exp(-x)), holomorphic=True),
     unary("exp", np.exp, holomorphic=True),
-    unary("exp2", np.exp2),
+    unary("exp2", np.exp2, holomorphic=True),
     unary("expm1", np.expm1, holomorphic=True),
     unary("log", np.log, holomorphic=True, domain=POSITIVE),
     unary("log2", np.log2, holomorphic=True, domain=POSITIVE),
