@@ -117,10 +117,11 @@ class Differentiable(Recorded):
                 warnings.warn(_NOT_A_LEAF, UserWarning, stacklevel=2)
             return None
         with holder.lock:
-            if type(holder.grad) is not np.ndarray:
-                return holder.grad  # None, a RowSparse, or a Tensor with history
-            if holder.face is None or holder.face._data is not holder.grad:
-                holder.face = from_array(holder.grad)
+            value = holder.value()
+            if type(value) is not np.ndarray:
+                return value  # None, a RowSparse, or a Tensor with history
+            if holder.face is None or holder.face._data is not value:
+                holder.face = from_array(value)
             return holder.face
 
     @grad.setter
@@ -174,12 +175,14 @@ class Differentiable(Recorded):
         """Forget ``grad``, or with ``set_to_none=False`` fill it with zeros in place. Atomic."""
         leaf = self._leaf("zero .grad")
         with leaf.lock:
-            if type(leaf.grad) is RowSparse and not set_to_none:
-                leaf.grad = leaf.grad.zeros()
-            elif set_to_none or not isinstance(leaf.grad, np.ndarray):
-                leaf.grad = leaf.face = None
+            grad = None if set_to_none else leaf.value()
+            if type(grad) is RowSparse:
+                grad = grad.zeros()
+            elif isinstance(grad, np.ndarray):
+                grad.fill(0)
             else:
-                leaf.grad.fill(0)
+                grad = leaf.face = None
+            leaf.grad = grad
 
     def retain_grad(self) -> None:
         """Keep the gradient of this inner tensor in ``.grad`` too; on a leaf that is so anyway."""

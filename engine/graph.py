@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import sync
+from .exact import ExactSum
 from .hooks import Hook, NodeHooks, RemovableHandle, hooks_of
 from .values import Shape, Value
 
@@ -158,5 +159,12 @@ class Leaf(Node):
     def take(self) -> Value | None:
         """Swap ``grad`` with None and return it: atomic against every accumulation but racy's."""
         with self.lock:
-            taken, self.grad, self.face = self.grad, None, None
+            taken, self.grad, self.face = self.value(), None, None
         return taken
+
+    def value(self) -> Value | None:
+        """``grad`` as a value to read, where it is a sum that is kept exactly: rounded.
+
+        The caller holds ``lock``.
+        """
+        return self.grad.value() if type(self.grad) is ExactSum else self.grad

@@ -93,7 +93,7 @@ class SGD:
             if hook is not None:
                 hook("param.write", p)
             with leaf.lock:
-                g = leaf.grad
+                g = leaf.value()
                 if g is not None:
                     self.update(index, g._data if isinstance(g, Tensor) else g, where)
 

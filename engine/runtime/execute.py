@@ -316,7 +316,9 @@ def _after_accumulation(task: GraphTask) -> None:
         for _, hook in leaf.hooks.accumulated.entries:
             hook()
         if leaf.hooks.post.entries and isinstance(leaf, Leaf):
-            call_post_hooks(leaf, [], leaf.grad)
+            with leaf.lock:
+                value = leaf.value()
+            call_post_hooks(leaf, [], value)
 
 
 def _raise_first(task: GraphTask) -> None:

@@ -17,6 +17,7 @@ from .policy import Capture as Capture
 from .policy import Policy as Policy
 from .policy import Staged as Staged
 from .racy import Racy as Racy
+from .reproducible import Reproducible as Reproducible
 from .reserved import Reserved as Reserved
 from .tickets import Pending as Pending
 from .tickets import Tickets as Tickets

@@ -10,10 +10,16 @@ from ...errors import ArgumentError
 from .locked import Locked
 from .ordered import Ordered, Turn
 from .racy import Racy
+from .reproducible import Reproducible
 from .reserved import Reserved
 from .tickets import Tickets
 
-POLICIES: dict[str, type[Locked]] = {"racy": Racy, "locked": Locked, "ordered": Ordered}
+POLICIES: dict[str, type[Locked]] = {
+    "racy": Racy,
+    "locked": Locked,
+    "ordered": Ordered,
+    "reproducible": Reproducible,
+}
 
 # Atomic: a reference that is only ever rebound.
 _default = "locked"
@@ -35,6 +41,8 @@ def accumulation(mode: str, tickets: Tickets | None = None) -> Iterator[None]:
     ``"racy"``: in place and without a lock; may lose or tear contributions, never crashes.
     ``"ordered"``: as locked, in the order of ``tickets`` (default: those of the thread so far, else
     of the process): the same tickets give the same bits, for any number of threads.
+    ``"reproducible"``: as locked, and the sum is exact, rounded when it is read: the same
+    contributions give the same bits, in any order. Not with ``create_graph``.
 
     >>> import engine
     >>> x = engine.tensor([1.0], requires_grad=True)
