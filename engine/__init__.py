@@ -11,6 +11,7 @@ from . import hogwild as hogwild
 from . import linalg as linalg
 from . import nn as nn
 from . import optim as optim
+from . import scipy as scipy
 from . import special as special
 from . import sync as sync
 from .autograd import backward as backward
@@ -64,9 +65,9 @@ __version__ = "0.1.0"
 
 _NAMES = """
 Handle Pending RowSparse Tensor Tickets WorkerPool accumulation arange as_completed autograd
-backward checkpoint current_tickets enable_grad errors fft from_dlpack from_numpy full full_like
-func grad hogwild inference_mode is_grad_enabled is_inference_mode_enabled linalg manual_seed nn
-no_grad ones ones_like optim rand rand_like randn randn_like set_accumulation set_grad_enabled
-set_num_workers fork_rng special submit sync tensor wait zeros zeros_like
+backward checkpoint current_tickets enable_grad errors fft fork_rng from_dlpack from_numpy full
+full_like func grad hogwild inference_mode is_grad_enabled is_inference_mode_enabled linalg
+manual_seed nn no_grad ones ones_like optim rand rand_like randn randn_like scipy set_accumulation
+set_grad_enabled set_num_workers special submit sync tensor wait zeros zeros_like
 """
 __all__ = sorted([*_NAMES.split(), *_FUNCTIONS])

@@ -78,6 +78,10 @@ class NotSupportedError(EngineError, NotImplementedError):
     """
 
 
+class MissingExtraError(EngineError, ImportError):
+    """A function needs a package that one of the engine's extras brings."""
+
+
 class RequiresGradError(EngineError, RuntimeError):
     """A tensor that requires a gradient was used where its history would be silently lost."""
 

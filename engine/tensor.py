@@ -45,6 +45,8 @@ def call(row: Op | Composed, args: tuple[Any, ...], keywords: dict[str, Any]) ->
 def _given(value: Any) -> Any:
     if value is None or isinstance(value, Tensor | bool | int | float | complex):
         return value
+    if callable(value):  # what is integrated, say
+        return value
     return from_array(np.asarray(value))
 
 

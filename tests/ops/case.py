@@ -7,6 +7,7 @@ sequence are the arrays in it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ class Case:
     what is made of the arguments that were drawn, `after`: of the results. For matrices that are to
     be positive, say, and for several outputs, or such as are determined but for a sign. Both get
     arrays, Tensors and PyTorch's tensors, so they keep to operators and methods that all of them
-    have. `numpy` and `torch` are given what `before` returned.
+    have. `numpy` and `torch` are given what `before` returned. `needs`: a package without which there
+    is no such op, nor an answer.
     """
 
     name: str
@@ -45,6 +47,11 @@ class Case:
     kinks: tuple[float, ...] = ()
     before: Callable[..., tuple[Any, ...]] = lambda *args: args
     after: Callable[[Any], Any] = lambda result: result
+    needs: str | None = None
+
+    @property
+    def available(self) -> bool:
+        return self.needs is None or find_spec(self.needs) is not None
 
 
 def call(*args: Any, peer: bool = True, cplx: bool = False, **keywords: Any) -> Sample:
