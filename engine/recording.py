@@ -17,7 +17,7 @@ from .freeing import BLOCK, cut
 from .graph import LEAF_SEQ, Edge, caller
 from .modes import enable_grad, state
 from .opnode import OpNode, Packed, PackedValue, Saved, SeveralNode
-from .ops.op import Op
+from .ops.op import Op, Row
 from .ops.recipe import Recipe
 from .recorded import INFERENCE, Recorded, View, from_array
 
@@ -41,7 +41,7 @@ def record(
         try:
             ans = op.forward(*arrays, **keywords)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
-            raise _refused(op, arrays, error) from error
+            raise refused(op, arrays, error) from error
     if op.outputs is not None:
         return _record_several(op, args, arrays, keywords, ans)
     residuals: Sequence[Any] = ()
@@ -212,7 +212,8 @@ def _pack(node: OpNode) -> None:
     node.saved.append((packed, ()))
 
 
-def _refused(op: Op, arrays: Sequence[Any], error: Exception) -> Exception:
+def refused(op: Row, arrays: Sequence[Any], error: Exception) -> Exception:
+    """The engine's error for what NumPy said of a call, with the shapes and dtypes met."""
     met = ", ".join(
         f"{name}: {a.dtype}{list(a.shape)}" if isinstance(a, np.ndarray) else f"{name}: {a!r}"
         for name, a in zip(op.inputs, arrays, strict=False)

@@ -1,19 +1,12 @@
-"""Losses, fused: forward and backward in the fewest passes over the data."""
+"""Cross entropy, fused: forward and backward in the fewest passes over the data."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
 from ..values import Shape, Value
+from .loss_elementwise import unknown
 from .op import arange, ones, op
-from .transcendental import sigmoid
-
-
-def _unknown(reduction: str) -> ValueError:
-    return ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
-
 
 # -- cross entropy ---------------------------------------------------------------------------------
 
@@ -65,7 +58,7 @@ def _reduce(losses: Value, reduction: str) -> Value:
         return np.add.reduce(losses)
     if reduction == "none":
         return losses
-    raise _unknown(reduction)
+    raise unknown(reduction)
 
 
 def _cross_entropy_pull(
@@ -100,57 +93,9 @@ def _sums(logits: Value, target: Value) -> Value:
 
 
 op(
-    "cross_entropy",
+    "nn.cross_entropy",
     _cross_entropy,
     "logits target",
     residuals={"exps": _exps, "sums": _sums, "flat": lambda logits, target: None},
     logits=_cross_entropy_pull,
-)
-
-# -- elementwise losses ----------------------------------------------------------------------------
-
-
-def _reduce_all(losses: Value, reduction: str) -> Value:
-    """One loss per element, as asked for."""
-    if reduction == "mean":
-        return np.add.reduce(losses, axis=None) / losses.size
-    if reduction == "sum":
-        return np.add.reduce(losses, axis=None)
-    if reduction == "none":
-        return losses
-    raise _unknown(reduction)
-
-
-def _each(g: Value, slope: Value, reduction: str) -> Value:
-    """The gradient of a reduced loss, given the slope of the loss at each element."""
-    if reduction == "mean":
-        g = g / max(math.prod(slope.shape), 1)
-    return g * slope
-
-
-def _mse_loss(input: Value, target: Value, reduction: str = "mean") -> Value:
-    return _reduce_all(np.square(input - target), reduction)
-
-
-def _bce(input: Value, target: Value, reduction: str = "mean") -> Value:
-    """log(1 + exp(input)) - target * input, without taking exp of what is positive."""
-    if input.shape != target.shape:
-        raise ValueError(f"the target must have the input's shape {input.shape}")
-    softplus = np.maximum(input, 0) + np.log1p(np.exp(-np.abs(input)))
-    return _reduce_all(softplus - target * input, reduction)
-
-
-op(
-    "mse_loss",
-    _mse_loss,
-    "input target",
-    input=lambda g, input, target, reduction: _each(g, (input - target) * 2, reduction),
-    target=lambda g, input, target, reduction: _each(g, (target - input) * 2, reduction),
-)
-op(
-    "binary_cross_entropy_with_logits",
-    _bce,
-    "input target",
-    input=lambda g, input, target, reduction: _each(g, sigmoid(input) - target, reduction),
-    target=lambda g, input, reduction: _each(g, -input, reduction),
 )

@@ -14,6 +14,7 @@ from tests.ops import (
     indexing,
     linalg,
     loss,
+    loss_composed,
     normalization,
     ode,
     pooling,
@@ -69,4 +70,5 @@ CASES = (
     *stats.STATS,
     *scipy_linalg.MATRICES,
     *ode.EQUATIONS,
+    *loss_composed.COMPOSED,
 )

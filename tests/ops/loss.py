@@ -1,4 +1,4 @@
-"""Cases of `engine.ops.loss`."""
+"""Cases of the fused losses: `engine.ops.loss` and `engine.ops.loss_elementwise`."""
 
 from typing import Any
 
@@ -19,9 +19,22 @@ def _cross_entropy(logits, target, reduction="mean"):
     return _reduced(-np.log(softmax(logits))[np.arange(len(logits)), target], reduction)
 
 
-def _bce(x, target, reduction="mean"):
+def _bce_with_logits(x, target, reduction="mean"):
     p = 1 / (1 + np.exp(-x))
+    return _bce(p, target, reduction)
+
+
+def _bce(p, target, reduction="mean"):
     return _reduced(-(target * np.log(p) + (1 - target) * np.log(1 - p)), reduction)
+
+
+def _huber(x, target, reduction="mean", delta=1.0):
+    d = np.abs(x - target)
+    return _reduced(np.where(d <= delta, d * d / 2, delta * (d - delta / 2)), reduction)
+
+
+def _of(name: str):
+    return lambda torch, *args, **keywords: getattr(torch.nn.functional, name)(*args, **keywords)
 
 
 def loss_samples(*args: Any) -> tuple[Sample, ...]:
@@ -30,7 +43,7 @@ def loss_samples(*args: Any) -> tuple[Sample, ...]:
 
 LOSSES = (
     Case(
-        "cross_entropy",
+        "nn.cross_entropy",
         (
             *loss_samples((3, 4), LABELS),
             call((3, 4), LABELS.astype("uint8"), peer=False),
@@ -38,12 +51,10 @@ LOSSES = (
             call((0, 4), np.zeros(0, int), reduction="sum"),
         ),
         _cross_entropy,
-        lambda torch, x, target, **keywords: torch.nn.functional.cross_entropy(
-            x, target, **keywords
-        ),
+        _of("cross_entropy"),
     ),
     Case(
-        "mse_loss",
+        "nn.mse_loss",
         (
             *loss_samples((3, 4), (3, 4)),
             call((), ()),
@@ -52,14 +63,39 @@ LOSSES = (
             call((0, 3), (0, 3), reduction="sum"),
         ),
         lambda x, target, reduction="mean": _reduced((x - target) ** 2, reduction),
-        lambda torch, x, target, **keywords: torch.nn.functional.mse_loss(x, target, **keywords),
+        _of("mse_loss"),
     ),
     Case(
-        "binary_cross_entropy_with_logits",
+        "nn.l1_loss",
+        (
+            *loss_samples((3, 4), (3, 4)),
+            call((3, 1), (1, 4), peer=False),
+            call((2,), 9.0, peer=False),
+        ),
+        lambda x, target, reduction="mean": _reduced(np.abs(x - target), reduction),
+        _of("l1_loss"),
+    ),
+    Case(
+        "nn.huber_loss",
+        (
+            *loss_samples((3, 4), (3, 4)),
+            call((5, 3), (5, 3), delta=0.5),
+            call((3, 1), (1, 4), delta=0.7, peer=False),
+        ),
+        _huber,
+        _of("huber_loss"),
+    ),
+    Case(
+        "nn.binary_cross_entropy_with_logits",
+        (*loss_samples((3, 4), (3, 4)), call((), ()), call((0, 3), (0, 3), reduction="sum")),
+        _bce_with_logits,
+        _of("binary_cross_entropy_with_logits"),
+    ),
+    Case(
+        "nn.binary_cross_entropy",
         (*loss_samples((3, 4), (3, 4)), call((), ()), call((0, 3), (0, 3), reduction="sum")),
         _bce,
-        lambda torch, x, target, **keywords: torch.nn.functional.binary_cross_entropy_with_logits(
-            x, target, **keywords
-        ),
+        _of("binary_cross_entropy"),
+        domain=(0.05, 0.95),
     ),
 )
