@@ -36,22 +36,20 @@ def call(row: Op | Composed, args: tuple[Any, ...], keywords: dict[str, Any]) ->
     if isinstance(row, Op):
         return record(*row.bind(args, keywords))
     inputs, named = row.split(args, keywords)
-<<<<<<< HEAD
-    each = zip(inputs, row.sequences, strict=True)
-    return row(
-        *[tuple(map(_given, value)) if several else _given(value) for value, several in each],
-        **named,
-    )
-=======
-    given = [*map(_given, inputs[0] if row.variadic else inputs)]
+    given = [
+        tuple(map(_given, value)) if several else _given(value)
+        for value, several in zip(inputs, row.sequences, strict=True)
+    ]
     try:
-        return row(tuple(given), **named) if row.variadic else row(*given, **named)
+        return row(*given, **named)
     except (ValueError, TypeError, IndexError, AttributeError) as error:
         if isinstance(error, EngineError):
             raise
-        arrays = [value._data if isinstance(value, Tensor) else value for value in given]
-        raise recording.refused(row, arrays, error) from error
->>>>>>> dd9868c (Losses: every one of PyTorch's that we promise, CTC and BPR; composed rows raise the engine's errors)
+        raise recording.refused(row, [_plain(value) for value in given], error) from error
+
+
+def _plain(value: Any) -> Any:
+    return value._data if isinstance(value, Tensor) else value
 
 
 def _given(value: Any) -> Any:
