@@ -31,8 +31,8 @@ from .activation import (
     tanhshrink,
     threshold,
 )
-from .linear import linear
 from .dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d
+from .linear import linear
 from .loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
