@@ -40,18 +40,28 @@ _BINARY = {
 }
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 _UNARY = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}
-_INTERNAL = ("getitem", "put", "index_clear", "setitem", "view_clear", "view_write")
+_INTERNAL = (
+    "getitem",
+    "put",
+    "index_clear",
+    "setitem",
+    "linalg.cofactors",
+    "view_clear",
+    "view_write",
+)
 
 
 def function(row: Op | Composed) -> Callable[..., Any]:
     """The function that a user calls: ``engine.exp``."""
     count = len(row.inputs)
-    variadic = row.keywords[:1] in [(name,) for name in _VARIADIC]
+    variadic = count == 1 and row.keywords[:1] in [(name,) for name in _VARIADIC]
+    several = "axes" in row.keywords and "axis" not in row.keywords
+    spellings = {**_SPELLINGS, "dim": "axes"} if several else _SPELLINGS
 
     def run(*args: Any, **keywords: Any) -> Any:
         if variadic and len(args) > count and not isinstance(args[count], tuple | list):
             args = (*args[:count], args[count:])
-        return call(row, args, {_SPELLINGS.get(name, name): keywords[name] for name in keywords})
+        return call(row, args, {spellings.get(name, name): keywords[name] for name in keywords})
 
     run.__name__ = run.__qualname__ = row.name
     run.__doc__ = (

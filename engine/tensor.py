@@ -312,6 +312,23 @@ class Tensor(Writable):
         return record(OPS["permute"], (self,), {})
 
     @property
+    def mT(self) -> Tensor:
+        """The matrices in the last two axes transposed, a view."""
+        return record(OPS["swapaxes"], (self,), {"axis1": -2, "axis2": -1})
+
+    @property
+    def mH(self) -> Tensor:
+        """The matrices in the last two axes transposed and conjugated."""
+        return record(OPS["conj"], (self.mT,), {}) if self.is_complex() else self.mT
+
+    @property
+    def H(self) -> Tensor:
+        """The conjugate transpose of a matrix; of batches of them take ``mH``."""
+        if self.ndim != 2:
+            raise ShapeError(f"H is of a matrix, this has {self.ndim} axes; use mH")
+        return self.mH
+
+    @property
     def real(self) -> Tensor:
         """The real part, a view; of a real tensor itself."""
         return record(OPS["real"], (self,), {}) if self.is_complex() else self

@@ -223,6 +223,8 @@ def _vecdot(a: Value, b: Value, axis: int = -1) -> Value:
 
 def _last(x: Value, axis: int) -> Value:
     axis = axis % x.ndim
+    if axis == x.ndim - 1:
+        return x
     return np.transpose(x, [*(i for i in range(x.ndim) if i != axis), axis])
 
 

@@ -181,6 +181,12 @@ PARTS = (
         lambda torch, x, n: torch.linalg.matrix_power(x, n),
     ),
     Case(
+        "linalg.matrix_transpose",
+        (call((2, 3)), call((2, 3, 1)), call((2, 3), cplx=True)),
+        np.linalg.matrix_transpose,
+        lambda torch, x: x.mT,
+    ),
+    Case(
         "linalg.diagonal",
         (call((3, 3)), call((2, 2, 3), offset=1), call((3, 2), offset=-1)),
         np.linalg.diagonal,
