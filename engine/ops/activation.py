@@ -8,18 +8,16 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..values import Value
-from .choice import only
+from .choice import MANY, ZEROS, only
 from .errorfunction import erf, erf_of
 from .op import Op, composed, op
 from .transcendental import sigmoid
 
-# A 0-d array of the right dtype makes a ufunc call half as dear as a Python scalar does. Immutable.
-_ZEROS = {np.dtype(kind): np.zeros((), kind) for kind in ("f2", "f4", "f8")}
-_ZERO = _ZEROS[np.dtype("f4")]
+_ZERO = ZEROS[np.dtype("f4")]
 
 
 def _zero(x: Value) -> Value:
-    zero = _ZEROS.get(x.dtype)
+    zero = ZEROS.get(x.dtype)
     if zero is not None:
         return zero
     if x.dtype.kind == "c":
@@ -27,33 +25,52 @@ def _zero(x: Value) -> Value:
     return 0
 
 
+def _above_zero(x: Value) -> Value:
+    """max(x, 0). Of large arrays NumPy is four times as fast between two bounds as above one."""
+    zero = _zero(x)
+    if x.size < MANY or x.dtype.kind != "f":
+        return np.maximum(x, zero)
+    return x.clip(zero, np.inf)
+
+
+def _below_zero(x: Value) -> Value:
+    """min(x, 0), likewise; also of a Tensor."""
+    if type(x) is not np.ndarray:
+        return np.minimum(x, 0)
+    zero = _zero(x)
+    if x.size < MANY or x.dtype.kind != "f":
+        return np.minimum(x, zero)
+    return x.clip(-np.inf, zero)
+
+
 # -- with a kink -----------------------------------------------------------------------------------
 
 
 def _relu(x: Value) -> Value:
-    return np.maximum(x, _zero(x))
+    return _above_zero(x)
 
 
 def _leaky_relu(x: Value, negative_slope: float = 0.01) -> Value:
-    zero = _zero(x)
+    _zero(x)
     if 0 <= negative_slope <= 1:
         return np.maximum(x, x * negative_slope)
-    return np.maximum(x, zero) + np.minimum(x, zero) * negative_slope
-
-
-def _leak(x: Value, slope: Value) -> Value:
-    """1 where ``x`` is positive, else ``slope``."""
-    positive = np.greater(x, 0)
-    return np.logical_not(positive) * slope + positive
+    return _above_zero(x) + _below_zero(x) * negative_slope
 
 
 def _leaky_relu_pull(g: Value, x: Value, negative_slope: float) -> Value:
-    return g * _leak(x, g.dtype.type(negative_slope))
+    positive = np.greater(x, 0).astype(g.dtype)
+    if 0 <= negative_slope <= 1:
+        return g * np.maximum(positive, negative_slope)
+    return g * (positive + (1 - positive) * negative_slope)
 
 
 def _prelu(x: Value, weight: Value) -> Value:
-    zero = _zero(x)
-    return np.maximum(x, zero) + np.minimum(x, zero) * weight
+    return _above_zero(x) + _below_zero(x) * weight
+
+
+def _prelu_pull(g: Value, x: Value, weight: Value) -> Value:
+    positive = np.greater(x, 0)
+    return g * (np.logical_not(positive) * weight + positive)
 
 
 def _prelu_by_channel(input: Value, weight: Value) -> Value:
@@ -83,8 +100,8 @@ leaky: Op = op(
     "nn.leaky",
     _prelu,
     "x weight",
-    x=lambda g, x, weight: g * _leak(x, weight),
-    weight=lambda g, x: g * np.minimum(x, 0),
+    x=_prelu_pull,
+    weight=lambda g, x: g * _below_zero(x),
 )
 hardtanh: Op = op("nn.hardtanh", _hardtanh, "x", x=_hardtanh_pull)
 composed("prelu", _prelu_by_channel, "input weight")
@@ -111,7 +128,7 @@ def _softplus(x: Value, beta: float = 1.0, threshold: float = 20.0) -> Value:
     scaled = x if beta == 1 else x * beta
     soft = np.log1p(np.exp(-np.abs(scaled)))
     soft *= np.less_equal(scaled, threshold)
-    soft += np.maximum(scaled, _zero(scaled))
+    soft += _above_zero(scaled)
     return soft if beta == 1 else soft / beta
 
 
@@ -122,7 +139,7 @@ def _softplus_pull(g: Value, x: Value, beta: float, threshold: float) -> Value:
 
 
 def _logsigmoid(x: Value) -> Value:
-    return np.minimum(x, _zero(x)) - np.log1p(np.exp(-np.abs(x)))
+    return _below_zero(x) - np.log1p(np.exp(-np.abs(x)))
 
 
 def _silu(x: Value) -> tuple[Value, Value]:
@@ -172,13 +189,19 @@ composed("nn.glu", _glu, "input")
 
 
 def _elu(x: Value, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Value:
-    zero = _zero(x)
-    below = np.expm1(np.minimum(x, zero) * input_scale) * (alpha * scale)
-    return below + np.maximum(x, zero) * scale
+    below = np.expm1(_below_zero(_times(x, input_scale)))
+    return _times(below, alpha * scale) + _times(_above_zero(x), scale)
+
+
+def _times(x: Value, factor: float) -> Value:
+    return x if factor == 1 else x * factor
 
 
 def _elu_pull(g: Value, x: Value, alpha: float, scale: float, input_scale: float) -> Value:
-    slope = np.exp(np.minimum(x, 0) * input_scale) * (alpha * scale * input_scale)
+    slope = np.exp(_below_zero(_times(x, input_scale)))
+    if alpha * input_scale == 1:  # the same slope on both sides of 0
+        return g * _times(slope, scale)
+    slope = slope * (alpha * scale * input_scale)
     positive = np.greater(x, 0)
     return g * (slope * np.logical_not(positive) + positive * g.dtype.type(scale))
 

@@ -21,7 +21,9 @@ from .op import composed, op
 
 # From so many elements on, where a mask is random, choosing by bits is many times faster: NumPy's
 # loop over a mask takes a branch for each element.
-_MANY = 4096
+MANY = 4096
+# A 0-d array of the right dtype makes a ufunc call half as dear as a Python scalar does. Immutable.
+ZEROS = {np.dtype(kind): np.zeros((), kind) for kind in ("f2", "f4", "f8")}
 _BITS = {np.dtype("f4"): np.dtype("i4"), np.dtype("f8"): np.dtype("i8")}
 
 
@@ -29,7 +31,7 @@ def _by_bits(mask: Value, x: Value) -> bool:
     """Whether ``x`` is large, and laid out so that its bits can be chosen."""
     return (
         type(x) is type(mask) is np.ndarray
-        and x.size >= _MANY
+        and x.size >= MANY
         and x.dtype in _BITS
         and mask.dtype == np.bool_
         and mask.shape == x.shape
@@ -47,7 +49,7 @@ def _ones_where(mask: np.ndarray, bits: np.dtype[Any]) -> np.ndarray:
 def only(g: Value, mask: Value) -> Value:
     """``g`` where ``mask``, else 0, also where ``g`` is infinite or NaN."""
     if not _by_bits(mask, g):
-        return np.where(mask, g, 0)
+        return np.where(mask, g, ZEROS.get(g.dtype, 0))
     bits = _ones_where(mask, _BITS[g.dtype])
     bits &= g.view(bits.dtype)
     return bits.view(g.dtype)
@@ -165,7 +167,7 @@ composed("choose", _choose, "a *choices", numpy=np.choose, torch=None)
 
 
 def _clip(x: Value, min: Value, max: Value) -> Value:
-    return np.clip(x, min, max)
+    return x.clip(min, max) if type(x) is np.ndarray else np.clip(x, min, max)
 
 
 def _clip_pull(g: Value, x: Value, min: Value, max: Value) -> Value:

@@ -198,6 +198,40 @@ def test_large_choices_by_bits_are_those_of_small_ones():
         assert t.grad.numpy().tobytes() == np.where(mask, a, 0).astype(dtype).tobytes()
 
 
+WAYS = {
+    "relu": lambda x: F(engine).relu(x),
+    "leaky_relu": lambda x: F(engine).leaky_relu(x),
+    "steep leaky_relu": lambda x: F(engine).leaky_relu(x, 2.0),
+    "prelu": lambda x: F(engine).prelu(x, engine.tensor([0.25])),
+    "elu": lambda x: F(engine).elu(x),
+    "selu": lambda x: F(engine).selu(x),
+    "celu": lambda x: F(engine).celu(x, 0.5),
+    "softplus": lambda x: F(engine).softplus(x),
+    "logsigmoid": lambda x: F(engine).logsigmoid(x),
+    "hardtanh": lambda x: F(engine).hardtanh(x),
+    "gelu": lambda x: F(engine).gelu(x),
+    "clip": lambda x: x.clip(-1.0, 1.0),
+    "logaddexp": lambda x: engine.logaddexp(x, 0.0),
+    "logaddexp of a sum": lambda x: engine.logaddexp(x, x + 1),
+    "nan_to_num": lambda x: engine.nan_to_num(x),
+}
+
+
+@pytest.mark.parametrize("function", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_arrays_take_other_ways_to_the_same(function, dtype):
+    """Edges and ordinary numbers, 16 384 at once and eight at a time."""
+    few = np.array([1.5, -0.0, INF, NAN, -INF, 0.0, -3.0, 25.0], dtype)
+    found = []
+    for values in (few, np.tile(few, 2048)):
+        x = engine.tensor(values, requires_grad=True)
+        y = function(x)
+        y.backward(engine.ones_like(y))
+        found.append((y.detach().numpy(), x.grad.numpy()))
+    for small, large in zip(*found, strict=True):
+        np.testing.assert_allclose(large, np.tile(small, 2048), rtol=1e-6)
+
+
 def test_hypot_has_a_slope_at_the_origin_that_pytorch_lacks():
     assert slopes(engine, lambda lib, a, b: lib.hypot(a, b), [0.0], [0.0]) == [[0.0], [0.0]]
 

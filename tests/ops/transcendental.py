@@ -18,10 +18,11 @@ EXPONENTIALS = (
     unary("log2", np.log2, holomorphic=True, domain=POSITIVE),
     unary("log10", np.log10, holomorphic=True, domain=POSITIVE),
     unary("log1p", np.log1p, holomorphic=True, domain=POSITIVE),
-    binary(
+    Case(
         "logaddexp",
+        (*BINARY, call((9, 1), (8,)), call(0.5, (70,))),
         np.logaddexp,
-        torch=lambda t, a, b: t.logaddexp(*t.broadcast_tensors(t.as_tensor(a), t.as_tensor(b))),
+        lambda t, a, b: t.logaddexp(*t.broadcast_tensors(t.as_tensor(a), t.as_tensor(b))),
     ),
     binary(
         "logaddexp2",
@@ -71,6 +72,8 @@ HYPERBOLAS = (
 )
 
 ERROR_FUNCTIONS = (
-    unary("erf", np.vectorize(math.erf, otypes=["f8"])),
-    unary("erfc", np.vectorize(math.erfc, otypes=["f8"])),
+    *(
+        Case(name, (*UNARY, call((5, 7))), np.vectorize(exact, otypes=["f8"]), named(name))
+        for name, exact in {"erf": math.erf, "erfc": math.erfc}.items()
+    ),
 )
