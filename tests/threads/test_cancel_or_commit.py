@@ -1,5 +1,6 @@
 """Cancelled with nothing written, or done and written: the commit against cancel and deadline."""
 
+import threading
 from random import Random
 
 import pytest
@@ -301,3 +302,53 @@ def test_without_the_right_to_commit_the_tests_notice(monkeypatch):
     monkeypatch.setattr(engine.Handle, "claim", lambda self, task: None)
     with pytest.raises(AssertionError):
         test_cancelled_once_the_commit_has_begun_it_is_done_and_written("locked", "grad.commit")
+
+
+# Every schedule with one preemption.
+
+
+def backward_of_several():
+    xs = [engine.ones(100, requires_grad=True) for _ in range(3)]
+    return xs, (xs[0].exp() * xs[1].tanh() + xs[2].exp() * xs[0].sin()).sum()
+
+
+def cancelled_at(moment, mode):
+    """Cancel a submitted backward when it comes to a meeting point for the `moment`-th time.
+
+    Returns the leaves, the handle, what `cancel` said and how many points there were.
+    """
+    gate, met = Gate(), []
+
+    def hook(point, subject):
+        if threading.current_thread() is not threading.main_thread():
+            met.append(point)
+            if len(met) == moment:
+                gate.hold()
+
+    with engine.WorkerPool(1), engine.accumulation(mode), engine.sync.hooked(hook):
+        xs, loss = backward_of_several()
+        handle = engine.submit(loss.backward)
+        answer = None
+        if moment:
+            gate.reached()
+            answer = handle.cancel()
+            gate.open()
+        engine.wait([handle], timeout=PATIENCE)  # only waits
+    return xs, handle, answer, met
+
+
+@pytest.mark.parametrize("mode", STAGED)
+def test_at_every_meeting_point_the_handle_says_what_happened(mode):
+    *_, met = cancelled_at(0, mode)
+    assert {"handle.begin", "handle.claim", "handle.end", "node.begin", "grad.commit"} <= set(met)
+    answers = []
+    for moment in range(1, len(met) + 1):
+        xs, handle, answer, _ = cancelled_at(moment, mode)
+        written = [x.grad is not None for x in xs]
+        assert written == [not answer] * 3, met[moment - 1]
+        assert handle.cancelled() is answer
+        answers.append(answer)
+    # It can be cancelled up to the claim, and not after.
+    first = answers.index(False)
+    assert met[first - 1] == "handle.claim"
+    assert answers == [True] * first + [False] * (len(met) - first)
