@@ -7,8 +7,8 @@ A new thread starts with the defaults; a pool worker runs with the modes of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ContextDecorator, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import ContextDecorator
 from dataclasses import dataclass
 from functools import partial, wraps
 from inspect import isgeneratorfunction
@@ -116,16 +116,27 @@ def snapshot() -> Snapshot:
     return Snapshot(carried, dict(np.geterr()), np.geterrcall())
 
 
-@contextmanager
-def restore(seen: Snapshot) -> Iterator[None]:
-    """Run the ``with`` block under ``seen``. ``np.errstate`` reaches workers only this way."""
-    before = {name: getattr(state, name) for name in _CARRIED}
-    vars(state).update(seen.modes)
-    try:
-        with np.errstate(call=seen.call, **seen.errors):
-            yield
-    finally:
-        vars(state).update(before)
+class restore:
+    """Run a ``with`` block under ``seen``, and ``also`` more of the thread's state.
+
+    ``np.errstate`` reaches workers only this way. No generator: one that Ctrl-C leaves half-run
+    would be ended when its traceback is freed, sometime, in whatever thread.
+    """
+
+    __slots__ = ("_before", "_errors", "_modes")
+
+    def __init__(self, seen: Snapshot, **also: Any) -> None:
+        self._modes = {**seen.modes, **also}
+        self._errors = np.errstate(call=seen.call, **seen.errors)
+
+    def __enter__(self) -> None:
+        self._before = {name: getattr(state, name) for name in self._modes}
+        vars(state).update(self._modes)
+        self._errors.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        vars(state).update(self._before)
+        self._errors.__exit__(None, None, None)
 
 
 class _GradMode(ContextDecorator):

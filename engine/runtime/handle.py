@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import modes, sync
 from ..errors import CancelledError, DeadlineError, DeadlockError, WaitTimeoutError
@@ -18,6 +18,7 @@ _QUEUED, _RUNNING, _DONE, _CANCELLED = "queued", "running", "done", "cancelled"
 _ENDED = (_DONE, _CANCELLED)
 
 Tell = Callable[["Handle"], object]
+T = TypeVar("T")
 
 
 class Handle:
@@ -193,7 +194,7 @@ class Handle:
     def untell(self, callback: Tell) -> None:
         """Call it no more."""
         with self._lock:
-            self._tell = [other for other in self._tell if other is not callback]
+            self._tell = _without(self._tell, callback)
 
     # For the backwards of the task: `execute` calls these.
 
@@ -224,7 +225,7 @@ class Handle:
     def leave(self, task: GraphTask) -> None:
         """A backward has ended."""
         with self._lock:
-            self._tasks = [other for other in self._tasks if other is not task]
+            self._tasks = _without(self._tasks, task)
 
     def check(self) -> bool:
         """Cancel the task if its deadline has passed; whether it has."""
@@ -281,11 +282,12 @@ class Handle:
 
     def run(self) -> BaseException | None:
         """Run it, if nobody else has begun it: what a worker does. Returns what it raised."""
-        owner = object()
+        owner, before = object(), vars(modes.state).copy()
         try:
             if self._begin(owner):
                 self._end(owner, self._result(), None)
         except BaseException as error:
+            vars(modes.state).update(before)  # Ctrl-C may have kept `restore` from it
             self._end(owner, None, error)
             return error
         finally:
@@ -315,21 +317,15 @@ class Handle:
 
     def _result(self) -> Any:
         """Call it as the thread that submitted it would have."""
-        state = modes.state
-        task, clock = state.task, state.clock
         assert self._call is not None
         assert self._modes is not None
-        with modes.restore(self._modes):
-            state.handle, state.task, state.clock = self, None, self._clock
-            state.pools.append(self._pool)
-            state.depth += 1
+        also = {"handle": self, "task": None, "clock": self._clock, "pools": [self._pool]}
+        with modes.restore(self._modes, depth=modes.state.depth + 1, **also):
             try:
                 return self._call()
             finally:
-                state.depth -= 1
-                state.pools.pop()
-                self._clock, state.task, state.clock = state.clock, task, clock
-                del self
+                self._clock = modes.state.clock
+                del self, also  # an error must not hold the frame that holds it
 
     def _end(self, owner: object, value: Any, error: BaseException | None) -> None:
         """Decide how it ended, once, if ``owner`` has begun it."""
@@ -367,6 +363,12 @@ class Handle:
         self._stop = self._stop or CancelledError
         self._state = _CANCELLED
         self._notes = ["it was in flight when the process forked, and belongs to the parent"]
+
+
+def _without(several: Sequence[T], one: T) -> Sequence[T]:
+    # Not in the block that holds the lock: 3.13 leaves jumps of some loops out of what `with`
+    # covers, and Ctrl-C that lands on one leaves the lock held.
+    return [other for other in several if other is not one]
 
 
 def _notes(error: BaseException | None) -> Sequence[str]:
