@@ -7,6 +7,7 @@ which are brought up to date when they are next used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -123,6 +124,26 @@ class Writable(Differentiable):
         self._wrote(where)
         if recorded:
             self._rebase(record(OPS["setitem"], (self, value), {"index": index}, self._data))
+
+    def _become(self, name: str, function: Callable[..., Any], *args: Any, **keywords: Any) -> Self:
+        """Take on what ``function`` makes of this and the arguments, with its history."""
+        self._check_writable(name)
+        where = caller(3)
+        recorded = self._recorded_write(*args, *keywords.values())
+        # What it saves for the backward must not be written to.
+        before = self._data.copy() if recorded else self._data
+        out = function(from_array(before, refresh(self)), *args, **keywords)
+        if out.shape != self.shape or not np.can_cast(out.dtype, self.dtype, "same_kind"):
+            raise ShapeError(
+                f"{name}: the result is {out.dtype}{list(out.shape)}, which cannot be written into "
+                f"{self._kind()}"
+            )
+        out = out.astype(self.dtype) if out.dtype != self.dtype else out
+        np.copyto(self._data, out._data)
+        self._wrote(where)
+        if recorded:
+            self._rebase(out)
+        return self
 
     def _refused(self, name: str, value: Any, error: Exception) -> Exception:
         kind: type[Exception] = OperandError if isinstance(error, TypeError) else ShapeError

@@ -102,24 +102,8 @@ class RowSparse:
         """Each id once, ascending; the rows of one id are added in their order."""
         if self._coalesced:
             return self
-        order = np.argsort(self.ids, kind="stable")
-        ids = self.ids[order]
-        new = np.ones(len(ids), bool)
-        np.not_equal(ids[1:], ids[:-1], out=new[1:])
-        starts = np.flatnonzero(new)
-        counts = np.diff(starts, append=len(ids))
-        if counts.max() > ROUNDS:
-            rows = np.add.reduceat(self.rows[order], starts, axis=0)
-        else:
-            rows = self._in_rounds(order, starts, counts)
-        return self._with(ids[starts], rows, True)
-
-    def _in_rounds(self, order: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        rows: np.ndarray = self.rows[order[starts]]
-        for k in range(1, counts.max()):
-            more = np.flatnonzero(counts > k)
-            rows[more] += self.rows[order[starts[more] + k]]
-        return rows
+        ids, rows = sum_by_id(self.ids, self.rows, self.shape[0])
+        return self._with(ids, rows, True)
 
     def to_dense(self) -> np.ndarray:
         """The whole as an ndarray."""
@@ -178,6 +162,34 @@ class RowSparse:
 
     def __neg__(self) -> RowSparse:
         return self._with(self.ids, -self.rows, self._coalesced)
+
+
+def sum_by_id(
+    ids: np.ndarray, rows: np.ndarray, size: int, axis: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each of ``ids`` once, ascending, and the sums of the ``rows`` of each in their order.
+
+    ``ids``: integers below ``size``, at least one. ``axis``: along which ``rows`` lie.
+
+    >>> ids, sums = sum_by_id(np.array([2, 0, 2]), np.array([1.0, 2.0, 3.0]), 4)
+    >>> ids.tolist(), sums.tolist()
+    ([0, 2], [2.0, 4.0])
+    """
+    # Of 16 bits NumPy sorts by radix, in linear time: half the time of the whole.
+    order = np.argsort(ids.astype(np.uint16) if size <= 1 << 16 else ids, kind="stable")
+    ids = ids[order]
+    new = np.ones(len(ids), bool)
+    np.not_equal(ids[1:], ids[:-1], out=new[1:])
+    starts = np.flatnonzero(new)
+    counts = np.diff(starts, append=len(ids))
+    if counts.max() > ROUNDS:
+        return ids[starts], np.add.reduceat(rows.take(order, axis), starts, axis=axis)
+    before: tuple[Any, ...] = (slice(None),) * axis
+    sums = rows.take(order[starts], axis)
+    for k in range(1, counts.max()):
+        more = np.flatnonzero(counts > k)
+        sums[(*before, more)] += rows.take(order[starts[more] + k], axis)
+    return ids[starts], sums
 
 
 def add_into(dense: np.ndarray, sparse: RowSparse) -> None:

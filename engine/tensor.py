@@ -19,7 +19,8 @@ from .errors import (
     RequiresGradError,
     ShapeError,
 )
-from .inplace import Writable, plain
+from .inplace import plain
+from .methods import Spelled
 from .ops.op import BY_FUNCTION, OPS, Composed, Op
 from .recorded import register
 from .values import Shape
@@ -41,11 +42,12 @@ def call(row: Op | Composed, args: tuple[Any, ...], keywords: dict[str, Any]) ->
         for value, several in zip(inputs, row.sequences, strict=True)
     ]
     try:
-        return row(*given, **named)
+        made = row(*given, **named)
     except (ValueError, TypeError, IndexError, AttributeError) as error:
         if isinstance(error, EngineError):
             raise
         raise recording.refused(row, [_plain(value) for value in given], error) from error
+    return from_array(np.asarray(made)) if isinstance(made, np.ndarray | np.generic) else made
 
 
 def _plain(value: Any) -> Any:
@@ -71,7 +73,7 @@ _REDUCTIONS: dict[Any, Op] = {
 
 
 @final
-class Tensor(Writable):
+class Tensor(Spelled):
     """An n-dimensional array that remembers how it was computed.
 
     Made with ``engine.tensor`` and its relatives. Shape, dtype and the graph behind it are

@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "sync", "freeing", "modes", "sparse", "exact", "values"),
     ("hooks", "graph", "releasing"),
     ("runtime", "ops", "printing"),
-    ("recorded", "opnode", "recording", "differentiable", "inplace", "tensor"),
+    ("recorded", "opnode", "recording", "differentiable", "inplace", "methods", "tensor"),
     ("surface", "creation", "autograd", "function", "func", "capture", "check", "checkpointing"),
     ("nn", "optim", "hogwild", "linalg", "fft", "special", "scipy"),
     ("__init__",),

@@ -160,7 +160,7 @@ def _choose(a: Value, choices: Sequence[Value], mode: str = "raise") -> Value:
     return stacked[(np.broadcast_to(which, shape), *np.indices(shape, sparse=True))]
 
 
-composed("select", _select, "*condlist *choicelist default", numpy=np.select, torch=None)
+composed("numpy.select", _select, "*condlist *choicelist default", numpy=np.select, torch=None)
 composed("choose", _choose, "a *choices", numpy=np.choose, torch=None)
 
 # -- bounds ----------------------------------------------------------------------------------------

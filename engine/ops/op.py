@@ -226,6 +226,15 @@ class Composed(Row):
         return self.forward(*args, **keywords)
 
 
+class Spread(Composed):
+    """One that is called with its arrays as arguments of their own: ``meshgrid(x, y)``."""
+
+    def split(
+        self, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return super().split((args,), keywords)
+
+
 def _keyword_defaults(forward: Forward, inputs: int) -> dict[str, Any]:
     """The keywords of ``forward`` with their defaults; those of a ufunc do not matter here."""
     if isinstance(forward, np.ufunc):
@@ -315,12 +324,13 @@ def composed(
     numpy: NumPy = (),
     torch: str | None = "",
     also: str = "",
+    kind: type[Composed] = Composed,
 ) -> Composed:
     """Add what other operations make up, under its names: see ``op``.
 
     ``function`` calls NumPy's functions and methods on what it is given, arrays or Tensors.
     """
-    row = Composed(name, function, inputs, numpy=numpy, torch=torch, also=also)
+    row = kind(name, function, inputs, numpy=numpy, torch=torch, also=also)
     _enter(COMPOSED, row)
     return row
 

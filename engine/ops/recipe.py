@@ -164,7 +164,7 @@ def _parameters(rule: Rule) -> list[str]:
 
 def _ask(op: Described, name: str, names: list[str]) -> int:
     """Where a rule finds what it asks for."""
-    if name.endswith("_shape"):
+    if name.endswith("_shape") and name not in op.environment:
         return ~op.inputs.index(name.removesuffix("_shape"))
     if name not in op.environment:
         raise TypeError(f"op {op.name!r}: a rule asks for {name!r}, which nothing provides")

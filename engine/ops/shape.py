@@ -1,15 +1,21 @@
-"""Shape. Views where NumPy gives views; a rule is the same move backwards."""
+"""Shape. Views where NumPy gives views; a rule is the same move backwards.
+
+PyTorch copies where it flips; here that is a view too, and a write through it shows.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..values import Shape, Value
-from .op import composed, op
+from .op import Spread, composed, op
+
+Axis = int | tuple[int, ...] | None
 
 
 def _reshape(x: Value, shape: int | Shape) -> Value:
@@ -21,6 +27,61 @@ def _flatten(x: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
         return x.reshape(1)
     start, end = range(x.ndim)[start_dim], range(x.ndim)[end_dim] + 1
     return x.reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:])
+
+
+def _unflatten(x: Value, axis: int, sizes: Shape) -> Value:
+    at = normalize_axis_index(axis, x.ndim)
+    return x.reshape((*x.shape[:at], *sizes, *x.shape[at + 1 :]))
+
+
+def _squeeze(x: Value, axis: Axis = None) -> Value:
+    return np.squeeze(x[...], axis=axis)  # a view, also where nothing is squeezed
+
+
+def _unsqueeze(x: Value, axis: int | Shape) -> Value:
+    return np.expand_dims(x, axis)
+
+
+def _restore(g: Value, x_shape: Shape) -> Value:
+    return g.reshape(x_shape)
+
+
+op("reshape", _reshape, "x", numpy=np.reshape, also="view", view=True, x=_restore)
+op("flatten", _flatten, "x", numpy=np.ravel, view=True, x=_restore)
+op("squeeze", _squeeze, "x", numpy=np.squeeze, view=True, x=_restore)
+op("unsqueeze", _unsqueeze, "x", numpy=np.expand_dims, view=True, x=_restore)
+composed("unflatten", _unflatten, "x axis sizes")
+
+# -- at least so many axes -------------------------------------------------------------------------
+
+
+def at_least(ndim: int, x: Value) -> Value:
+    """``x`` with one, two or three axes at least."""
+    return x if x.ndim >= ndim else x.reshape(_raised(x.shape, ndim))
+
+
+def _each_at_least(ndim: int) -> Any:
+    def forward(arrays: Sequence[Value]) -> Any:
+        raised = tuple(at_least(ndim, x) for x in arrays)
+        return raised[0] if len(raised) == 1 else raised
+
+    return forward
+
+
+def _raised(shape: Shape, ndim: int) -> Shape:
+    """Axes of size 1 are put in front, but the third of three behind."""
+    if ndim == 3 and len(shape) == 2:
+        return (*shape, 1)
+    if ndim == 3:
+        return (1, *(shape or (1,)), 1)
+    return (1,) * (ndim - len(shape)) + shape
+
+
+composed("atleast_1d", _each_at_least(1), "*arrays", numpy=np.atleast_1d, kind=Spread)
+composed("atleast_2d", _each_at_least(2), "*arrays", numpy=np.atleast_2d, kind=Spread)
+composed("atleast_3d", _each_at_least(3), "*arrays", numpy=np.atleast_3d, kind=Spread)
+
+# -- order of axes ---------------------------------------------------------------------------------
 
 
 def _permute(x: Value, axes: Shape | None = None) -> Value:
@@ -35,12 +96,105 @@ def _swapaxes(x: Value, axis1: int, axis2: int) -> Value:
     return np.swapaxes(x, axis1, axis2)
 
 
-def _squeeze(x: Value, axis: int | Shape | None = None) -> Value:
-    return np.squeeze(x[...], axis=axis)  # a view, also where nothing is squeezed
+def _moveaxis(x: Value, source: int | Shape, destination: int | Shape) -> Value:
+    sources = normalize_axis_tuple(source, x.ndim, "source")
+    targets = normalize_axis_tuple(destination, x.ndim, "destination")
+    if len(sources) != len(targets):
+        raise ValueError("moveaxis: source and destination must have the same number of axes")
+    axes = [axis for axis in range(x.ndim) if axis not in sources]
+    for target, axis in sorted(zip(targets, sources, strict=True)):
+        axes.insert(target, axis)
+    return np.transpose(x, tuple(axes))
 
 
-def _unsqueeze(x: Value, axis: int | Shape) -> Value:
-    return np.expand_dims(x, axis)
+def _rollaxis(a: Value, axis: int, start: int = 0) -> Value:
+    axis = normalize_axis_index(axis, a.ndim)
+    start = start + a.ndim if start < 0 else start
+    if not 0 <= start <= a.ndim:
+        raise ValueError(f"rollaxis: start lies outside of {a.ndim} axes")
+    return _moveaxis(a, axis, start - 1 if start > axis else start)
+
+
+def _matrix_transpose(x: Value) -> Value:
+    if x.ndim < 2:
+        raise ValueError(f"a matrix has at least two axes, this array has {x.ndim}")
+    return np.swapaxes(x, -1, -2)
+
+
+op(
+    "permute",
+    _permute,
+    "x",
+    numpy=np.transpose,
+    also="permute_dims",
+    view=True,
+    x=_unpermute,
+)
+op(
+    "swapaxes",
+    _swapaxes,
+    "x",
+    numpy=np.swapaxes,
+    also="transpose swapdims",
+    view=True,
+    x=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
+)
+composed("moveaxis", _moveaxis, "x source destination", numpy=np.moveaxis, also="movedim")
+composed("rollaxis", _rollaxis, "a axis start", numpy=np.rollaxis, torch=None)
+composed(
+    "matrix_transpose",
+    _matrix_transpose,
+    "x",
+    numpy=np.matrix_transpose,
+    torch=None,
+)
+
+# -- order of elements -----------------------------------------------------------------------------
+
+
+def _flip(x: Value, axis: Axis = None) -> Value:
+    return np.flip(x, axis)
+
+
+def _fliplr(x: Value) -> Value:
+    if x.ndim < 2:
+        raise ValueError(f"fliplr needs two axes, got {x.ndim}")
+    return np.flip(x, 1)
+
+
+def _flipud(x: Value) -> Value:
+    return np.flip(x, 0)
+
+
+def _rot90(x: Value, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
+    first, second = (normalize_axis_index(axis, x.ndim) for axis in axes)
+    if first == second:
+        raise ValueError(f"rot90: the axes {axes} must differ")
+    if k % 4 == 0:
+        return x[...]
+    if k % 4 == 2:
+        return np.flip(x, (first, second))
+    if k % 4 == 1:
+        return np.swapaxes(np.flip(x, second), first, second)
+    return np.flip(np.swapaxes(x, first, second), second)
+
+
+def _roll(x: Value, shift: int | Shape, axis: Axis = None) -> Value:
+    return np.roll(x, shift, axis)
+
+
+def _unroll(g: Value, shift: int | Shape, axis: Axis) -> Value:
+    back = -shift if isinstance(shift, int | np.integer) else tuple(-n for n in shift)
+    return np.roll(g, back, axis)
+
+
+op("flip", _flip, "x", numpy=np.flip, view=True, x=lambda g, axis: np.flip(g, axis))
+composed("fliplr", _fliplr, "x", numpy=np.fliplr)
+composed("flipud", _flipud, "x", numpy=np.flipud)
+composed("rot90", _rot90, "x", numpy=np.rot90)
+op("roll", _roll, "x", numpy=np.roll, x=_unroll)
+
+# -- broadcasting ----------------------------------------------------------------------------------
 
 
 def _broadcast_to(x: Value, shape: Shape) -> Value:
@@ -50,32 +204,29 @@ def _broadcast_to(x: Value, shape: Shape) -> Value:
     return np.broadcast_to(x, kept)
 
 
-def _astype(x: Value, dtype: Any) -> Value:
-    return x.astype(dtype)
+def _broadcast_arrays(arrays: Sequence[Value]) -> tuple[Value, ...]:
+    shape = np.broadcast_shapes(*[x.shape for x in arrays])
+    return tuple(np.broadcast_to(x, shape) for x in arrays)
 
 
-def _clone(x: Value) -> Value:
-    return x.copy()
+def _meshgrid(
+    arrays: Sequence[Value], indexing: str = "xy", sparse: bool = False, copy: bool = True
+) -> tuple[Value, ...]:
+    """NumPy's order of axes, "xy", unless asked for PyTorch's, "ij"."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
+    axes = list(range(len(arrays)))
+    if indexing == "xy" and len(axes) > 1:
+        axes[:2] = 1, 0
+    count = len(axes)
+    thin = [
+        x.reshape(tuple(-1 if i == axis else 1 for i in range(count)))
+        for x, axis in zip(arrays, axes, strict=True)
+    ]
+    laid = thin if sparse else _broadcast_arrays(thin)
+    return tuple(np.copy(x) for x in laid) if copy else tuple(laid)
 
 
-def _restore(g: Value, x_shape: Shape) -> Value:
-    return g.reshape(x_shape)
-
-
-op("reshape", _reshape, "x", numpy=np.reshape, also="view", view=True, x=_restore)
-op("flatten", _flatten, "x", numpy=np.ravel, view=True, x=_restore)
-op("squeeze", _squeeze, "x", numpy=np.squeeze, view=True, x=_restore)
-op("unsqueeze", _unsqueeze, "x", numpy=np.expand_dims, view=True, x=_restore)
-op("permute", _permute, "x", numpy=np.transpose, view=True, x=_unpermute)
-op(
-    "swapaxes",
-    _swapaxes,
-    "x",
-    numpy=np.swapaxes,
-    also="transpose",
-    view=True,
-    x=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
-)
 # Summing back to the shape of the input, and casting to its dtype, is what the loop does anyway.
 op(
     "broadcast_to",
@@ -86,55 +237,26 @@ op(
     view=True,
     x=lambda g: g,
 )
+composed(
+    "broadcast_arrays",
+    _broadcast_arrays,
+    "*arrays",
+    numpy=np.broadcast_arrays,
+    torch="broadcast_tensors",
+    kind=Spread,
+)
+composed("meshgrid", _meshgrid, "*arrays", numpy=np.meshgrid, kind=Spread)
+
+# -- copies ----------------------------------------------------------------------------------------
+
+
+def _astype(x: Value, dtype: Any) -> Value:
+    return x.astype(dtype)
+
+
+def _clone(x: Value) -> Value:
+    return x.copy()
+
+
 op("astype", _astype, "x", torch="to", x=lambda g: g)
 op("clone", _clone, "x", numpy=np.copy, x=lambda g: g)
-
-# -- several into one, one into several ------------------------------------------------------------
-
-
-def _concatenate(arrays: Sequence[Value], axis: int | None = 0) -> Value:
-    return np.concatenate(arrays, axis=axis)
-
-
-def _concatenate_pull(g: Value, shapes: Sequence[Shape], axis: int | None) -> list[Value]:
-    """Each array gets its part of ``g``, a view."""
-    if axis is None:
-        return [part.reshape(s) for part, s in _parts(g, [math.prod(s) for s in shapes], 0, shapes)]
-    return [part for part, _ in _parts(g, [shape[axis] for shape in shapes], axis, shapes)]
-
-
-def _parts(
-    g: Value, sizes: Sequence[int], axis: int, shapes: Sequence[Shape]
-) -> Iterator[tuple[Value, Shape]]:
-    before, start = (slice(None),) * (axis % g.ndim), 0
-    for size, shape in zip(sizes, shapes, strict=True):
-        yield g[(*before, slice(start, start + size))], shape
-        start += size
-
-
-def _stack(arrays: Sequence[Value], axis: int = 0) -> Value:
-    return np.stack(arrays, axis=axis)
-
-
-def _stack_pull(g: Value, shapes: Sequence[Shape], axis: int) -> list[Value]:
-    before = (slice(None),) * (axis % g.ndim)
-    return [g[(*before, index, ...)] for index in range(len(shapes))]
-
-
-op(
-    "cat",
-    _concatenate,
-    "*arrays",
-    numpy=np.concatenate,
-    also="concat",
-    together=_concatenate_pull,
-)
-op("stack", _stack, "*arrays", numpy=np.stack, together=_stack_pull)
-
-
-def _hstack(arrays: Sequence[Value]) -> Value:
-    flat = [x.reshape(1) if x.ndim == 0 else x for x in arrays]
-    return np.concatenate(flat, axis=0 if flat[0].ndim == 1 else 1)
-
-
-composed("hstack", _hstack, "*arrays", numpy=np.hstack)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..values import Shape, Value
-from .indexing import getitem, meets_once
+from .indexing import getitem
 from .op import Op, op
+from .scatter import meets_once
 
 Chain = Sequence[tuple[Op, dict[str, Any]]]  # view operations, as applied one after the other
 

@@ -63,7 +63,7 @@ CONDITIONS = (
         after=lambda out: out.clip(-9, 9) if out.dtype in (np.float32, np.float64) else out,
     ),
     Case(
-        "select",
+        "numpy.select",
         (call(MASK, ~MASK, (2, 3), (3,), ()), call(MASK, MASK, (2, 3), (2, 1), 0.5)),
         np.select,
         before=lambda c, d, x, y, default: ([c, d & c], [x, y], default),

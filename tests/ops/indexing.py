@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.ops.case import MASK, Case, call
+from tests.ops.case import MASK, Case, call, constant
 
 
 def _torch_index(torch, index):
@@ -16,6 +16,7 @@ def _put(g, index, shape):
     return out
 
 
+KNOTS = np.array([-1.0, 0.0, 1.0])
 ROWS = np.array([2, 0, 2, -1, 2])
 INDEXING = (
     Case(
@@ -79,4 +80,35 @@ INDEXING = (
             else x.reshape(-1)[indices]
         ),
     ),
+    Case(
+        "nn.embedding",
+        (
+            call(ROWS % 3, (3, 4)),
+            call(np.array([[0, 2], [2, 2]]), (3, 2)),
+            call(np.array(1), (3, 2)),
+            call(np.zeros((0, 2), int), (3, 2), peer=False),
+            call(np.array([[0, 2], [2, 2]]), (3, 2), cplx=True, peer=False),
+        ),
+        lambda ids, weight: weight[ids],
+        lambda torch, ids, weight: torch.nn.functional.embedding(ids, weight),
+    ),
+    Case(
+        "take_along_dim",
+        (
+            call((2, 3), np.array([[0, 2, 0, -1], [1, 1, 0, 2]])),
+            call((3, 2), np.array([[0, 2], [2, 2]]), axis=0, peer=False),
+            call((3, 2), np.array([[0, -1], [2, 2]]), axis=-2, peer=False),
+            call((2, 3), np.array([[2]]), axis=1),
+            call((1, 3), np.array([[2], [0]]), axis=1),
+            call((2, 3), np.array([5, 0, 5]), axis=None),
+            call((2, 0), np.zeros((2, 0), int)),
+        ),
+        np.take_along_axis,
+        lambda torch, x, indices, axis=-1: torch.take_along_dim(
+            x, indices % x.shape[axis] if axis is not None else indices, axis
+        ),
+    ),
+    constant("argwhere", np.argwhere, call((2, 3)), call(MASK), call((0, 2)), call(())),
+    constant("flatnonzero", np.flatnonzero, call((2, 3)), call(MASK), call(())),
+    constant("digitize", np.digitize, call((5,), KNOTS), call((5,), KNOTS, right=True)),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.ops.case import UNARY, Case, call
+from tests.ops.case import UNARY, Case, call, joined
 
 SHAPES = (
     Case(
@@ -73,28 +73,120 @@ SHAPES = (
     ),
     Case("clone", UNARY, np.copy, lambda torch, x: x.clone()),
     Case(
-        "cat",
+        "unflatten",
         (
-            call((2, 3), (1, 3)),
-            call((2, 3), (2, 2), (2, 0), axis=-1),
-            call((2, 3), (2,), axis=None, peer=False),
-            call((2, 3)),
-            call((2, 3), np.ones((1, 3)), axis=0),
-            call((2, 3), (1, 3), cplx=True),
+            call((6, 2), axis=0, sizes=(2, 3)),
+            call((2, 6), axis=-1, sizes=(3, -1)),
+            call((0, 2), axis=1, sizes=(2, 1)),
         ),
-        np.concatenate,
-        lambda torch, arrays, axis=0: torch.cat(list(arrays), axis),
+        lambda x, axis, sizes: np.reshape(
+            x, x.shape[: axis % x.ndim] + sizes + x.shape[axis % x.ndim + 1 :]
+        ),
+        lambda torch, x, axis, sizes: x.unflatten(axis, sizes),
+    ),
+    *[
+        Case(
+            f"atleast_{ndim}d",
+            (
+                call(()),
+                call((2,)),
+                call((2, 3)),
+                call((2, 3, 2)),
+                call((), (2,), (1, 2)),
+                call((0,)),
+            ),
+            lambda arrays, f=f: f(*arrays),
+            lambda torch, arrays, ndim=ndim: getattr(torch, f"atleast_{ndim}d")(*arrays),
+            after=joined,
+        )
+        for ndim, f in enumerate((np.atleast_1d, np.atleast_2d, np.atleast_3d), 1)
+    ],
+    Case(
+        "moveaxis",
+        (
+            call((2, 3, 4), source=0, destination=-1),
+            call((2, 3, 4), source=(0, -1), destination=(1, 0)),
+            call((2, 3, 4), source=(2, 0), destination=(0, 1)),
+            call((0, 3), source=1, destination=0),
+        ),
+        np.moveaxis,
+        lambda torch, x, source, destination: x.movedim(source, destination),
     ),
     Case(
-        "stack",
-        (call((2, 3), (2, 3)), call((), (), ()), call((2, 3), (2, 3), axis=-1), call((0, 2))),
-        np.stack,
-        lambda torch, arrays, axis=0: torch.stack(list(arrays), axis),
+        "rollaxis",
+        (call((2, 3, 4), 2, 0), call((2, 3, 4), 0, 3), call((2, 3, 4), -1, -2), call((2, 3), 1, 1)),
+        np.rollaxis,
     ),
     Case(
-        "hstack",
-        (call((2, 3), (2, 1)), call((), (2,)), call((2, 1, 2), (2, 2, 2))),
-        np.hstack,
-        lambda torch, arrays: torch.hstack(list(arrays)),
+        "matrix_transpose",
+        (call((2, 3)), call((2, 3, 4)), call((2, 0))),
+        np.matrix_transpose,
+        lambda torch, x: x.mT,
+    ),
+    Case(
+        "flip",
+        (
+            call((2, 3)),
+            call((2, 3), axis=-1),
+            call((2, 3, 2), axis=(0, -1)),
+            call((), peer=False),
+            call((0, 2), axis=0),
+            call((2, 3), cplx=True),
+        ),
+        np.flip,
+        lambda torch, x, axis=None: x.flip(tuple(range(x.ndim)) if axis is None else axis),
+    ),
+    Case("fliplr", (call((2, 3)), call((2, 3, 2))), np.fliplr, lambda torch, x: x.fliplr()),
+    Case("flipud", (call((2, 3)), call((3,))), np.flipud, lambda torch, x: x.flipud()),
+    Case(
+        "rot90",
+        (
+            call((2, 3)),
+            call((2, 3), k=2),
+            call((2, 3), k=-1),
+            call((2, 3), k=4),
+            call((2, 3, 4), k=1, axes=(2, 0)),
+            call((2, 3, 4), k=3, axes=(-1, 1)),
+        ),
+        np.rot90,
+        lambda torch, x, k=1, axes=(0, 1): x.rot90(k, axes),
+    ),
+    Case(
+        "roll",
+        (
+            call((2, 3), shift=1),
+            call((2, 3), shift=-4, axis=1),
+            call((2, 3), shift=(1, -1), axis=(0, 1)),
+            call((2, 3), shift=(1, 2), axis=(1, 1)),
+            call((2, 3), shift=1, axis=(0, 1), peer=False),
+            call((2, 3), shift=[1, 2], axis=[0, 1], peer=False),
+            call((), shift=2),
+            call((0, 2), shift=1, axis=0),
+        ),
+        np.roll,
+        lambda torch, x, shift, axis=None: x.roll(shift, axis),
+    ),
+    Case(
+        "broadcast_arrays",
+        (call((2, 1), (3,)), call((), (2, 2)), call((3,)), call((0, 1), (2,))),
+        lambda arrays: np.broadcast_arrays(*arrays),
+        lambda torch, arrays: torch.broadcast_tensors(*arrays),
+        after=joined,
+    ),
+    Case(
+        "meshgrid",
+        (
+            call((2,), (3,)),
+            call((2,), (3,), indexing="ij"),
+            call((2,), (3,), (2,), indexing="xy", peer=False),
+            call((2,), (3,), sparse=True, peer=False),
+            call((2,), (3,), copy=False, peer=False),
+            call((3,)),
+            call((), (2,)),
+            call((0,), (2,)),
+        ),
+        lambda arrays, **keywords: np.meshgrid(*arrays, **keywords),
+        lambda torch, arrays, indexing="xy": torch.meshgrid(*arrays, indexing=indexing),
+        after=joined,
     ),
 )
