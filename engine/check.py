@@ -281,11 +281,7 @@ def _as_real(func: Function, arguments: tuple[Any, ...]) -> tuple[Function, tupl
     along the real and along the imaginary axis, in PyTorch's convention.
     """
     paired = {i for i in _checked(arguments) if arguments[i].is_complex()}
-    given = [
-        from_numpy(np.stack([z.real, z.imag], -1)).requires_grad_() if i in paired else a
-        for i, a in enumerate(arguments)
-        for z in [a.detach().numpy() if i in paired else None]
-    ]
+    given = [_paired(a) if i in paired else a for i, a in enumerate(arguments)]
 
     def real(*args: Any) -> tuple[Any, ...]:
         joined = [_JOIN(a[..., 0], a[..., 1]) if i in paired else a for i, a in enumerate(args)]
@@ -294,6 +290,11 @@ def _as_real(func: Function, arguments: tuple[Any, ...]) -> tuple[Function, tupl
         return tuple(part for output in several for part in _parts(output))
 
     return real, tuple(given)
+
+
+def _paired(z: Tensor) -> Tensor:
+    """A leaf with the two parts of ``z`` along a last axis."""
+    return from_numpy(np.stack([z._data.real, z._data.imag], -1)).requires_grad_()
 
 
 def _parts(output: Any) -> tuple[Any, ...]:

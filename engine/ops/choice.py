@@ -40,7 +40,7 @@ def _by_bits(mask: Value, x: Value) -> bool:
     )
 
 
-def _ones_where(mask: np.ndarray, bits: np.dtype[Any]) -> np.ndarray:
+def _ones_where(mask: np.ndarray, bits: Any) -> Value:
     """All bits set where ``mask``, none elsewhere."""
     ones = mask.view(np.int8).astype(bits)
     return np.negative(ones, out=ones)
@@ -148,9 +148,9 @@ def _select(conditions: Sequence[Value], choices: Sequence[Value], default: Valu
     return default
 
 
-def _choose(a: Value, choices: Sequence[Value], mode: str = "raise") -> Value:
+def _choose(a: Value, choices: Sequence[Value], mode: Any = "raise") -> Value:
     """``choices[a[i]][i]`` for all indices i, of arrays broadcast against each other."""
-    which = np.asarray(a)
+    which: Any = np.asarray(a)
     shape = np.broadcast_shapes(which.shape, *[np.shape(choice) for choice in choices])
     stacked = np.stack([np.broadcast_to(choice, shape) for choice in choices])
     try:

@@ -81,10 +81,10 @@ _BLOCK = 16_384  # elements at a time: temporaries stay in the cache
 _FEW = 16  # up to which Python's own function is faster
 _SLOPE = 2 / math.sqrt(math.pi)
 
-Piece = Callable[[np.ndarray], np.ndarray]
+Piece = Callable[[np.ndarray], Value]
 
 
-def _polynomial(coefficients: Sequence[Any], t: np.ndarray) -> np.ndarray:
+def _polynomial(coefficients: Sequence[Any], t: np.ndarray) -> Value:
     total = t * coefficients[-1]
     for coefficient in coefficients[-2:0:-1]:
         total += coefficient
@@ -93,12 +93,12 @@ def _polynomial(coefficients: Sequence[Any], t: np.ndarray) -> np.ndarray:
     return total
 
 
-def _near(x: np.ndarray) -> np.ndarray:
+def _near(x: np.ndarray) -> Value:
     """erf, up to 1."""
     return x * _polynomial(_NEAR, x * x)
 
 
-def _tail(x: np.ndarray) -> np.ndarray:
+def _tail(x: np.ndarray) -> Value:
     """erfc, from 1/2 on."""
     x = np.minimum(x, _END)
     high = x.astype("f4").astype("f8")  # has an exact square
@@ -106,7 +106,7 @@ def _tail(x: np.ndarray) -> np.ndarray:
     return below * _polynomial(_FAR, (x - 4) / (x + 4)) / (1 + 2 * x)
 
 
-def _double(x: np.ndarray) -> np.ndarray:
+def _double(x: np.ndarray) -> Value:
     out = np.empty_like(x)
     near = np.abs(x) < 1
     far = np.logical_not(near)
@@ -116,14 +116,14 @@ def _double(x: np.ndarray) -> np.ndarray:
     return out
 
 
-def _single(x: np.ndarray) -> np.ndarray:
+def _single(x: np.ndarray) -> Value:
     x = x.clip(-_SINGLE_END, _SINGLE_END)
     t = _polynomial(_SINGLE, x * x)
     t *= x
     return np.tanh(t, out=t)
 
 
-def _complement(x: np.ndarray) -> np.ndarray:
+def _complement(x: np.ndarray) -> Value:
     out = np.empty_like(x)
     near = np.abs(x) < 0.5
     far = np.logical_not(near)
@@ -134,7 +134,7 @@ def _complement(x: np.ndarray) -> np.ndarray:
     return out
 
 
-def _by_blocks(piece: Piece, x: np.ndarray) -> np.ndarray:
+def _by_blocks(piece: Piece, x: np.ndarray) -> Value:
     """``piece`` of all elements, some at a time."""
     flat = x.reshape(-1)
     if flat.size <= _BLOCK:
@@ -145,7 +145,7 @@ def _by_blocks(piece: Piece, x: np.ndarray) -> np.ndarray:
     return out.reshape(x.shape)
 
 
-def _floating(x: Value) -> np.ndarray:
+def _floating(x: Value) -> Value:
     """As an array of floats; whole numbers become float64, as for NumPy's functions."""
     array = np.asarray(x)
     if array.dtype.kind == "c":
@@ -153,11 +153,11 @@ def _floating(x: Value) -> np.ndarray:
     return array if array.dtype.kind == "f" else array.astype("f8")
 
 
-def _each(function: Callable[[float], float], x: np.ndarray) -> np.ndarray:
+def _each(function: Callable[[float], float], x: np.ndarray) -> Value:
     return np.array([function(one) for one in x.ravel().tolist()], x.dtype).reshape(x.shape)
 
 
-def erf_of(x: Value) -> np.ndarray:
+def erf_of(x: Value) -> Any:
     """The error function of an array."""
     x = _floating(x)
     if x.size <= _FEW:
@@ -167,7 +167,7 @@ def erf_of(x: Value) -> np.ndarray:
     return _by_blocks(_double, x.astype("f8", copy=False)).astype(x.dtype, copy=False)
 
 
-def _erfc(x: Value) -> np.ndarray:
+def _erfc(x: Value) -> Value:
     x = _floating(x)
     if x.size <= _FEW:
         return _each(math.erfc, x)

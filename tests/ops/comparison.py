@@ -1,5 +1,7 @@
 """Cases of `engine.ops.comparison`: no gradient."""
 
+from typing import Any
+
 import numpy as np
 
 from tests.ops.arithmetic import BINARY
@@ -10,38 +12,39 @@ BITS = np.array([0, 1, 6, 7])
 SHIFTS = np.array([1, 0, 2, 3])
 NEAR = NUMBERS * (1 + 1e-7)
 
+OF_TWO: dict[str, Any] = {
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "logical_and": np.logical_and,
+    "logical_or": np.logical_or,
+    "logical_xor": np.logical_xor,
+    "heaviside": np.heaviside,
+    "nextafter": np.nextafter,
+}
+OF_ONE: dict[str, Any] = {
+    "logical_not": np.logical_not,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "trunc": np.trunc,
+    "isnan": np.isnan,
+    "isinf": np.isinf,
+    "isfinite": np.isfinite,
+    "isposinf": np.isposinf,
+    "isneginf": np.isneginf,
+    "signbit": np.signbit,
+}
+CLOSE: dict[str, Any] = {"isclose": np.isclose, "allclose": np.allclose}
+
 WITHOUT_GRADIENT = (
     *(
         Case(name, (*BINARY, call(NUMBERS, NUMBERS[::-1])), function, order=0)
-        for name, function in {
-            "eq": np.equal,
-            "ne": np.not_equal,
-            "lt": np.less,
-            "le": np.less_equal,
-            "gt": np.greater,
-            "ge": np.greater_equal,
-            "logical_and": np.logical_and,
-            "logical_or": np.logical_or,
-            "logical_xor": np.logical_xor,
-            "heaviside": np.heaviside,
-            "nextafter": np.nextafter,
-        }.items()
+        for name, function in OF_TWO.items()
     ),
-    *(
-        Case(name, (*UNARY, call(NUMBERS)), function, order=0)
-        for name, function in {
-            "logical_not": np.logical_not,
-            "floor": np.floor,
-            "ceil": np.ceil,
-            "trunc": np.trunc,
-            "isnan": np.isnan,
-            "isinf": np.isinf,
-            "isfinite": np.isfinite,
-            "isposinf": np.isposinf,
-            "isneginf": np.isneginf,
-            "signbit": np.signbit,
-        }.items()
-    ),
+    *(Case(name, (*UNARY, call(NUMBERS)), function, order=0) for name, function in OF_ONE.items()),
     Case("round", (*UNARY, call(NUMBERS), call((2, 3), decimals=1)), np.round, order=0),
     *(
         constant(
@@ -52,7 +55,7 @@ WITHOUT_GRADIENT = (
             call(NUMBERS, NEAR, equal_nan=True),
             call(NUMBERS, 0.0),
         )
-        for name, function in {"isclose": np.isclose, "allclose": np.allclose}.items()
+        for name, function in CLOSE.items()
     ),
     constant(
         "array_equal",

@@ -1,10 +1,17 @@
 """Cases of `engine.ops.complex`."""
 
+from typing import Any
+
 import numpy as np
 
 from tests.ops.arithmetic import named
 from tests.ops.case import COMPLEX, UNARY, Case, call, constant
 
+FUNCTIONS: dict[str, Any] = {
+    "is_complex": np.iscomplexobj,
+    "isreal": np.isreal,
+    "iscomplex": np.iscomplex,
+}
 NUMBERS = np.array([1 + 0j, 2j, -3.0])
 
 COMPLEX_NUMBERS = (
@@ -36,10 +43,6 @@ COMPLEX_NUMBERS = (
     ),
     *(
         constant(name, function, call(NUMBERS), call(NUMBERS.real))
-        for name, function in {
-            "is_complex": np.iscomplexobj,
-            "isreal": np.isreal,
-            "iscomplex": np.iscomplex,
-        }.items()
+        for name, function in FUNCTIONS.items()
     ),
 )
