@@ -6,6 +6,7 @@ Importing a family fills the table. An operation is one row there; see ``op``.
 from . import (
     activation,
     arithmetic,
+    attention,
     bessel,
     choice,
     comparison,
@@ -62,6 +63,7 @@ __all__ = [
     "Op",
     "activation",
     "arithmetic",
+    "attention",
     "bessel",
     "choice",
     "comparison",

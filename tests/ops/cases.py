@@ -3,6 +3,7 @@
 from tests.ops import (
     activation,
     arithmetic,
+    attention,
     bessel,
     choice,
     comparison,
@@ -84,4 +85,5 @@ CASES = (
     *scipy_linalg.MATRICES,
     *ode.EQUATIONS,
     *loss_composed.COMPOSED,
+    *attention.ATTENTION,
 )
