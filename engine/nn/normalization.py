@@ -75,13 +75,7 @@ class RMSNorm(Module):
 
 
 class _BatchNorm(Module):
-    """Each channel over the batch, as ``torch.nn.BatchNorm1d`` and ``BatchNorm2d``.
-
-    In training the statistics are the batch's, and the running ones move towards them, in place,
-    one batch at a time: no batch is lost, whatever threads do. In use (``eval()``) the running ones
-    are read without a lock: what a thread that trains meanwhile has half written may show.
-    Internally synchronised but for that.
-    """
+    """Each channel over the batch; ``dims``: how many axes the input may have."""
 
     dims: tuple[int, ...]
 
@@ -134,10 +128,27 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    __doc__ = _BatchNorm.__doc__
+    """Channels of (n, c) or (n, c, l) over n and l, as ``torch.nn.BatchNorm1d``.
+
+    In training the statistics are the batch's, and the running ones move towards them in place,
+    one batch at a time: no batch is lost, whatever threads do. In use (``eval()``) the running ones
+    are read without a lock, and may be half of an update by a thread that trains meanwhile.
+    Internally synchronised but for that.
+
+    >>> import engine
+    >>> layer = BatchNorm1d(3)
+    >>> _ = layer(engine.ones(4, 3))
+    >>> layer.running_mean, layer.num_batches_tracked
+    (tensor([0.1000, 0.1000, 0.1000]), tensor(1))
+    """
+
     dims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    __doc__ = _BatchNorm.__doc__
+    """Channels of (n, c, h, w) over all other axes, as ``torch.nn.BatchNorm2d``.
+
+    Otherwise as ``BatchNorm1d``.
+    """
+
     dims = (4,)

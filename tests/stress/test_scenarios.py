@@ -12,6 +12,7 @@ import engine
 from engine import sync
 from engine.graph import Leaf
 from engine.runtime import accumulate as policies
+from engine.runtime.accumulate import merge
 from engine.runtime.task import GraphTask
 from stress.core.runner import Budget, run
 from stress.core.scenario import Params
@@ -175,7 +176,7 @@ def test_a_contribution_that_counts_twice_is_caught(monkeypatch, name):
 
 
 def test_an_alias_of_the_callers_array_is_caught(monkeypatch):
-    monkeypatch.setattr(policies, "private", lambda cells, key: cells[key])
+    monkeypatch.setattr(merge, "private", lambda cells, key: cells[key])
     assert caught("accumulate.first", "locked", "aliased")
 
 
