@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine import RowSparse
-from engine.exact import CHUNK, TERMS, ExactSum, Limbs
+from engine.exact import CHUNK, TERMS, WIDTH, ExactSum, Limbs
 
 DTYPES = ["f2", "f4", "f8"]
 
@@ -80,6 +80,7 @@ def test_it_is_no_worse_than_a_sum_in_float64(dtype, data):
 @example([1.7e308, 1.7e308, -1.7e308])
 @example([2.0**1023, 2.0**1023 - 2.0**970, 2.0**969])
 @example([5e-324] * 3)
+@example([1.0, *[1.7534886460088487e98] * 3])
 @example([5e-324, 1e308, -1e308])
 def test_it_is_what_fsum_says(terms):
     try:
@@ -152,12 +153,13 @@ def test_layouts_other_than_c():
 
 def many(count):
     """So many of the largest that a limb takes, less `count`: what is left and what should be."""
-    term = np.array([1 - 2.0**-42, -(1 - 2.0**-42)])
+    odd = 1 - 2.0**-WIDTH
+    term = np.array([odd, -odd])
     result = ExactSum(term.copy())
     for _ in range(count - 1):
         result.add(term)
     result.add(np.array([-count, count], float))
-    return result.value().tolist(), [-count * 2.0**-42, count * 2.0**-42]
+    return result.value().tolist(), [-count * 2.0**-WIDTH, count * 2.0**-WIDTH]
 
 
 def test_more_terms_than_a_limb_has_room_for():

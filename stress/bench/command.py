@@ -12,6 +12,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from stress.arguments import pattern, positive, target
+from stress.bench.modes import ModeTimes, mode_bars, mode_table, time_modes
 from stress.bench.op_list import OPERATIONS
 from stress.bench.op_times import op_table, slow, time_ops
 from stress.bench.report import bars, caveats, ratio_table, scaling_table, times_table
@@ -29,6 +30,7 @@ __all__ = ["add_arguments", "main"]
 
 SCHEMA = 1  # of the JSON document; raised when a field changes its meaning or goes
 STEP_SECONDS, OP_SECONDS = 4.0, 0.1
+MODES_ON = "784-128-10 b128"
 WITH_GIL = ("784-128-10 b128", "784-512-512-10 b128")  # steps of ~0.5 ms and more: threads can pay
 
 
@@ -70,12 +72,15 @@ def main(args: argparse.Namespace) -> int:
     try:
         seconds = args.seconds or STEP_SECONDS
         steps, scalings = measure(chosen, seconds, environment.gil_enabled)
+        modes = measure_modes(chosen, seconds)
     except Disagreement as disagreement:
         print(f"bench: {disagreement}", file=sys.stderr)
         return Exit.FORBIDDEN
     present(steps, scalings)
+    present_modes(modes)
     if args.json:
-        write(args.json, document(environment, steps, scalings))
+        accumulation = {"accumulation": [asdict(each) for each in modes]}
+        write(args.json, document(environment, steps, scalings) | accumulation)
     return Exit.PASS
 
 
@@ -117,6 +122,22 @@ def measure(
             shown.begin(f"Hogwild threads, {mlp.name}")
             scalings.append(time_threads(mlp, seconds))
     return steps, scalings
+
+
+def measure_modes(chosen: Sequence[Mlp], seconds: float) -> list[ModeTimes]:
+    """What the accumulation modes cost on the network of their bars, if it is chosen."""
+    with progress(1) as shown:
+        shown.begin(f"accumulation modes, {MODES_ON}")
+        return [each for mlp in chosen if mlp.name == MODES_ON for each in time_modes(mlp, seconds)]
+
+
+def present_modes(times: Sequence[ModeTimes]) -> None:
+    """Print the table and the bars of the accumulation modes."""
+    if times:
+        say()
+        show(mode_table(times))
+        for bar in mode_bars(times):
+            say(bar.line())
 
 
 def present(steps: Sequence[StepTimes], scalings: Sequence[Scaling]) -> None:
