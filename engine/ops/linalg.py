@@ -297,10 +297,7 @@ def _matrix_rank(x: Value, tol: Any = None, hermitian: bool = False, rtol: Any =
 
 
 def _diagonal(x: Value, offset: int = 0) -> Value:
-    rows, columns = x.shape[-2:]
-    below, right = max(-offset, 0), max(offset, 0)
-    at = np.arange(max(min(rows - below, columns - right), 0))
-    return x[..., at + below, at + right]
+    return np.diagonal(x, offset=offset, axis1=-2, axis2=-1)
 
 
 def _trace(x: Value, offset: int = 0) -> Value:

@@ -222,10 +222,7 @@ def _vecdot(a: Value, b: Value, axis: int = -1) -> Value:
 
 
 def _last(x: Value, axis: int) -> Value:
-    axis = axis % x.ndim
-    if axis == x.ndim - 1:
-        return x
-    return np.transpose(x, [*(i for i in range(x.ndim) if i != axis), axis])
+    return x if axis in (-1, x.ndim - 1) else np.moveaxis(x, axis, -1)
 
 
 composed("inner", _inner, "a b", numpy=np.inner)
