@@ -20,7 +20,8 @@ Axis = int | tuple[int, ...] | None
 
 _add: Any = np.add.reduce  # its types tell keepdims=True from False, which is not known here
 
-_SMALL = 256  # elements up to which a plain reduction is the fastest
+_SMALL = 256  # elements up to which a plain reduction along an axis is the fastest
+_WHOLE = 1 << 13  # the same where all axes are reduced
 _BLOCK = 1024  # elements that BLAS sums in one go: the blocks' sums are then summed pairwise
 _LONG = 1 << 14  # elements of a row from which that is worth a loop over the rows
 _SHORT = 32  # elements of a row up to which it is reduced the other way round
@@ -30,6 +31,8 @@ def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     """``axis`` as a tuple of non-negative ints."""
     if axis is None or not ndim:  # NumPy lets a number be reduced along axis 0 and -1
         return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:
+        return (axis % ndim,)
     return normalize_axis_tuple(axis, ndim)
 
 
@@ -40,6 +43,8 @@ def one_axis(axis: int, ndim: int) -> int:
 
 def count(shape: Shape, axis: Axis) -> int:
     """How many elements are reduced to one."""
+    if axis is None:
+        return math.prod(shape)
     return math.prod(shape[i] for i in axes_of(axis, len(shape)))
 
 
@@ -95,12 +100,25 @@ def places(indices: Value, axis: int) -> tuple[Value, ...]:
 
 def total(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
     """``np.add.reduce``, with BLAS where that is faster; of a Tensor, recorded."""
-    fits = type(x) is np.ndarray and x.size > _SMALL and x.dtype.char in "fd"
-    if fits and x.flags.c_contiguous:
+    small = _WHOLE if axis is None or x.ndim == 1 else _SMALL
+    if type(x) is np.ndarray and x.size > small and x.dtype.char in "fd" and x.flags.c_contiguous:
+        if x.ndim == 2 and not keepdims:  # the most common, without ado
+            if axis == 0:
+                return ones(x.shape[0], x.dtype).dot(x)
+            if axis in (1, -1) and x.shape[1] <= _LONG:
+                return x.dot(ones(x.shape[1], x.dtype))
         sides = _sides(x.shape, axes_of(axis, x.ndim))
         if sides is not None:
             return _shaped(_block_sums(x, *sides), x.shape, axis, keepdims)
     return _add(x, axis=axis, keepdims=keepdims)
+
+
+def scaled(own: Value, factor: Value) -> Value:
+    """``own * factor``, in place where ``own``, which nobody else holds, has room for it."""
+    if type(own) is np.ndarray and isinstance(factor, np.ndarray) and own.dtype == factor.dtype:
+        own *= factor
+        return own
+    return own * factor
 
 
 def _sides(shape: Shape, axes: Sequence[int]) -> tuple[int, int, int] | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..values import Shape, Value
-from .along import Axis, keep, peak, reduction, total
+from .along import Axis, keep, peak, reduction, scaled, total
 from .op import Forward, composed, op
 
 
@@ -27,7 +27,7 @@ def _extremum_pull(
     hit = np.equal(x, keep(ans, x_shape, axis, keepdims)).astype(g.dtype)
     ways = total(hit, axis, keepdims=True)
     ways = np.where(ways, ways, _nan(g.dtype))
-    return keep(g, x_shape, axis, keepdims) / ways * hit
+    return scaled(hit, keep(g, x_shape, axis, keepdims) / ways)
 
 
 def _nan(dtype: np.dtype[Any]) -> Value:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..values import Shape, Value
-from .along import Axis, axes_of, keep, peak, total
+from .along import Axis, axes_of, keep, peak, scaled, total
 from .op import op
 
 
@@ -36,11 +36,16 @@ def _room(values: Value) -> Value | None:
     return values if values.dtype.kind == "f" else None
 
 
+def _exp(own: Value) -> Value:
+    """The exponential, in place where ``own``, which nobody else holds, has room for it."""
+    return np.exp(own, out=own) if type(own) is np.ndarray else np.exp(own)
+
+
 def _logsumexp_pull(
     g: Value, ans: Value, x: Value, x_shape: Shape, axis: Axis, keepdims: bool
 ) -> Value:
-    softmax = np.exp(x - keep(ans, x_shape, axis, keepdims))
-    return keep(g, x_shape, axis, keepdims) * softmax
+    softmax = _exp(x - keep(ans, x_shape, axis, keepdims))
+    return scaled(softmax, keep(g, x_shape, axis, keepdims))
 
 
 def _softmax(x: Value, axis: Axis = -1, dtype: Any = None) -> Value:
@@ -51,12 +56,13 @@ def _softmax(x: Value, axis: Axis = -1, dtype: Any = None) -> Value:
 
 
 def _softmax_pull(g: Value, ans: Value, axis: Axis) -> Value:
-    inner = total(g * ans, axis, keepdims=True)
-    if type(g) is np.ndarray and type(ans) is np.ndarray:
-        out = g - inner
-        out *= ans
-        return out
-    return (g - inner) * ans
+    weighted = g * ans
+    inner = total(weighted, axis, keepdims=True)
+    if type(weighted) is not np.ndarray:
+        return (g - inner) * ans
+    np.subtract(g, inner, out=weighted)
+    weighted *= ans
+    return weighted
 
 
 def _log_softmax(x: Value, axis: Axis = -1, dtype: Any = None) -> Value:
@@ -66,10 +72,10 @@ def _log_softmax(x: Value, axis: Axis = -1, dtype: Any = None) -> Value:
 
 
 def _log_softmax_pull(g: Value, ans: Value, axis: Axis) -> Value:
-    scaled = np.exp(ans) * total(g, axis, keepdims=True)
-    if type(scaled) is np.ndarray:
-        return np.subtract(g, scaled, out=scaled)
-    return g - scaled
+    share = scaled(np.exp(ans), total(g, axis, keepdims=True))
+    if type(share) is np.ndarray:
+        return np.subtract(g, share, out=share)
+    return g - share
 
 
 op("logsumexp", _logsumexp, "x", also="special.logsumexp", x=_logsumexp_pull)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..values import Shape, Value
-from .along import Axis, axes_of, count, keep, kept_shape, last, total
+from .along import Axis, axes_of, count, keep, kept_shape, last, scaled, total
 from .op import composed, op
 from .reduce import valid
 
@@ -66,7 +66,7 @@ def _var_pull(
     unbiased: bool | None,
 ) -> Value:
     n = _degrees(x_shape, axis, ddof, correction, unbiased)
-    return _conjugate(_centred(x, axis)) * (keep(g, x_shape, axis, keepdims) * _over(2, n))
+    return scaled(_conjugate(_centred(x, axis)), keep(g, x_shape, axis, keepdims) * _over(2, n))
 
 
 def _conjugate(x: Value) -> Value:
@@ -102,7 +102,7 @@ def _std_pull(
     n = _degrees(x_shape, axis, ddof, correction, unbiased)
     constant = np.equal(ans, 0)
     slope = np.where(constant, 0, g / np.where(constant, 1, ans)) * _over(1, n)
-    return _conjugate(_centred(x, axis)) * keep(slope, x_shape, axis, keepdims)
+    return scaled(_conjugate(_centred(x, axis)), keep(slope, x_shape, axis, keepdims))
 
 
 op("var", _var, "x", numpy=np.var, x=_var_pull)
