@@ -19,7 +19,7 @@ from .function.node import FunctionNode, Kind
 from .function.saved import check_version, closed, newer_than
 from .graph import Edge, Leaf, Node, VersionCell, caller
 from .modes import Stream, state
-from .opnode import OpNode
+from .opnode import OpNode, versions
 from .recording import refresh
 from .releasing import Releasing
 from .runtime.accumulate import Capture
@@ -222,12 +222,12 @@ def _versions(call: _Call, nodes: Sequence[Node], base: int) -> list[Version]:
 def _read(node: Node, base: int) -> Iterator[Version]:
     if isinstance(node, OpNode):
         for _, checks in node.saved:
-            for index, cell, token in checks:
+            for index, cell, token in versions(checks):
                 if index < len(node.edges) and not _is_inside(node.edges[index], base):
                     yield cell, token
     elif isinstance(node, CheckpointNode):
-        for _, versions in node.saved:
-            yield from versions
+        for _, read in node.saved:
+            yield from read
     elif isinstance(node, FunctionNode):
         for saved in node.saved:
             for kept in saved:

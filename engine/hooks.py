@@ -35,18 +35,18 @@ class HookList:
 
     @property
     def entries(self) -> tuple[tuple[object, Hook], ...]:
-        """The handles and hooks of this moment."""
+        """The keys and hooks of this moment."""
         return tuple(self._hooks.copy().items())
 
     def register(self, hook: Hook) -> RemovableHandle:
         """Append ``hook``; the handle takes it out again."""
-        handle = RemovableHandle(self)
-        self._hooks[handle] = hook
-        return handle
+        key = object()  # not the handle: it holds this list, and a circle would live on
+        self._hooks[key] = hook
+        return RemovableHandle(self, key)
 
-    def discard(self, handle: object) -> None:
-        """Take the hook of ``handle`` out, if it is still there."""
-        self._hooks.pop(handle, None)
+    def discard(self, key: object) -> None:
+        """Take the hook under ``key`` out, if it is still there."""
+        self._hooks.pop(key, None)
 
 
 class NodeHooks:
@@ -91,14 +91,15 @@ def retain(node: Any, port: int, make: Callable[[], Any]) -> None:
 class RemovableHandle:
     """Removes a hook: ``remove()`` as often as you like, or at the end of a ``with`` block."""
 
-    __slots__ = ("_hooks",)
+    __slots__ = ("_hooks", "_key")
 
-    def __init__(self, hooks: HookList) -> None:
+    def __init__(self, hooks: HookList, key: object) -> None:
         self._hooks = hooks
+        self._key = key
 
     def remove(self) -> None:
         """Take the hook out. A backward that has begun to call the list may still call it once."""
-        self._hooks.discard(self)
+        self._hooks.discard(self._key)
 
     def __enter__(self) -> RemovableHandle:
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,13 @@ Kind = tuple[Shape, np.dtype[Any]]
 
 _CAMEL = re.compile("[._]")
 
-# (values, versions to check: which value, its cell, what stood there)
-Saved = tuple[tuple[Any, ...], Sequence[tuple[int, VersionCell, Any]]]
+# (values, versions to check: which value, its cell, what stood there, which value, ...)
+Saved = tuple[tuple[Any, ...], tuple[Any, ...]]
+
+
+def versions(checks: tuple[Any, ...]) -> Iterator[tuple[int, VersionCell, Any]]:
+    """The versions to check, one by one. A node keeps them in one tuple: half the memory."""
+    return zip(checks[::3], checks[1::3], checks[2::3], strict=True)
 
 
 class OpNode(Releasing):
@@ -58,9 +63,9 @@ class OpNode(Releasing):
 
     def _unpacked(self, saved: Saved) -> tuple[Any, ...]:
         values, checks = saved
-        for _, cell, token in checks:
-            if cell[0] is not token:
-                self._raise_changed(cell[0], token)
+        for i in range(1, len(checks), 3):
+            if checks[i][0] is not checks[i + 1]:
+                self._raise_changed(checks[i][0], checks[i + 1])
         if type(values) is Packed:
             return tuple(v.value() if isinstance(v, PackedValue) else v for v in values)
         return values
@@ -74,14 +79,14 @@ class OpNode(Releasing):
             "threads update on purpose are marked with engine.hogwild.share(parameters)."
         )
 
-    def _recorded(self, values: tuple[Any, ...], checks: Sequence[Any]) -> tuple[Any, ...]:
+    def _recorded(self, values: tuple[Any, ...], checks: tuple[Any, ...]) -> tuple[Any, ...]:
         """What was saved, as Tensors with their history: for a backward that is itself recorded.
 
         They keep the versions of what they stand for, so that later writes are noticed again.
         """
         op, saved = self.op, self.recipe.saved
         inputs = len(op.inputs)
-        cells = {index: cell for index, cell, _ in checks}
+        cells = {index: cell for index, cell, _ in versions(checks)}
         kept = dict(zip(saved, values, strict=True))
         edges: dict[int, Edge | None] = {i: (self, port) for i, port in self.recipe.saved_answers}
         edges |= {i: self.edges[i] for i in self.recipe.saved_inputs}

@@ -23,6 +23,7 @@ from .recorded import INFERENCE, Recorded, View, from_array
 
 _new = object.__new__
 _SEQUENCES = (list, tuple)
+_NOTHING: Any = ()  # what a node has saved whose rules ask for nothing
 
 
 def record(
@@ -67,7 +68,7 @@ def record(
             out._edge = node, 0
             if node.recipe.saved:
                 environment = [*arrays, *_values(op, keywords), ans, *residuals]
-                node.saved.append(_save(node.recipe, args, environment, (out,)))
+                node.saved = [_save(node.recipe, args, environment, (out,))]
                 if state.saved_hooks:
                     _pack(node)
     elif state.inference:
@@ -93,7 +94,7 @@ def _record_several(
                     out._edge = node, port
             if node.recipe.saved:
                 environment = [*arrays, *_values(op, keywords), *made]
-                node.saved.append(_save(node.recipe, args, environment, outs))
+                node.saved = [_save(node.recipe, args, environment, outs)]
                 if state.saved_hooks:
                     _pack(node)
     elif state.inference:
@@ -166,7 +167,7 @@ def _node(op: Op, edges: list[Edge | None], ans: np.ndarray) -> OpNode | None:
     node.dtype = dtype
     node.hooks = None
     node.origin = caller(4)  # past this, `record`, and the function or method that called it
-    node.saved = []
+    node.saved = _NOTHING
     node.claimed = False if recipe.consumes else None
     return node
 
@@ -185,7 +186,7 @@ def _save(
     recipe: Recipe, args: Sequence[Any], environment: list[Any], outs: Sequence[Recorded]
 ) -> Saved:
     """What the rules ask for, with the versions at which strict tensors are kept."""
-    checks = []
+    checks: tuple[Any, ...] = ()
     for index in recipe.saved_inputs:
         value = args[index]
         if isinstance(value, Recorded):
@@ -196,11 +197,11 @@ def _save(
                     "inference_mode() to get a normal tensor"
                 )
             if cell is not None:
-                checks.append((index, cell, cell[0]))
+                checks += (index, cell, cell[0])
     for index, port in recipe.saved_answers:
         cell = outs[port]._cell
         if cell is not None:
-            checks.append((index, cell, cell[0]))
+            checks += (index, cell, cell[0])
     return recipe.pick(environment), checks
 
 

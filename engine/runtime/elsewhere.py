@@ -12,11 +12,15 @@ DEEPEST = 40
 
 
 def elsewhere(work: Callable[[], object], stop: Callable[[BaseException], None]) -> None:
-    """Call ``work`` in a new thread and wait for its end.
+    """Call ``work`` in a new thread and wait for its end; here, if no thread can be started.
 
     ``stop`` gets what interrupts the wait (Ctrl-C), and sees to it that ``work`` ends soon.
     """
-    thread = sync.start_thread(work, "engine-nested")
+    try:
+        thread = sync.start_thread(work, "engine-nested")
+    except RuntimeError:  # "can't start new thread": the interpreter is exiting, or too many live
+        work()
+        return
     while thread.is_alive():
         try:
             thread.join()
