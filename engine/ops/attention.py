@@ -39,7 +39,7 @@ def _weights_in_place(query: Value, key: Value, mask: Value, scale: float) -> Va
 
 def _holds(scores: Value, mask: Value) -> bool:
     shape = np.broadcast_shapes(scores.shape, mask.shape)
-    return shape == scores.shape and np.result_type(scores, mask) == scores.dtype
+    return bool(shape == scores.shape and np.result_type(scores, mask) == scores.dtype)
 
 
 def _attention(
@@ -85,7 +85,8 @@ def _attention_pull(
 
 
 def _cost(g: Value, *saved: Value) -> int:
-    return math.prod(g.shape) * max((max(v.shape) for v in saved if hasattr(v, "shape")), default=1)
+    sizes = [max(value.shape) for value in saved if getattr(value, "shape", ())]
+    return int(math.prod(g.shape) * max(sizes, default=1))
 
 
 op(

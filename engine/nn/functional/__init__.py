@@ -42,7 +42,7 @@ from .convolution import (
 )
 from .ctc import ctc_loss
 from .dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d
-from .embedding import one_hot
+from .embedding import embedding, embedding_bag, one_hot
 from .linear import linear
 from .loss import (
     binary_cross_entropy,
@@ -114,6 +114,8 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "elu",
+    "embedding",
+    "embedding_bag",
     "fold",
     "gaussian_nll_loss",
     "gelu",

@@ -193,10 +193,8 @@ def _transposed(
 ) -> Tensor:
     _check(name, weight, dims, groups)
     steps, gaps = spatial.ints("stride", stride, dims), spatial.ints("dilation", dilation, dims)
-    cut, more = (
-        spatial.pairs(padding, dims),
-        spatial.ints("output_padding", output_padding, dims, 0),
-    )
+    cut = spatial.pairs(padding, dims)
+    more = spatial.ints("output_padding", output_padding, dims, 0)
     if any(m >= s for m, s in zip(more, steps, strict=True)):
         raise ArgumentError(f"{name}: output_padding {more} must be smaller than stride {steps}")
 

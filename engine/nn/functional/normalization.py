@@ -57,7 +57,7 @@ def rms_norm(
 
     >>> import engine
     >>> rms_norm(engine.tensor([[3.0, 3.0]]), 2)
-    tensor([[1.0000, 1.0000]])
+    tensor([[1., 1.]])
     """
     axes = _axes("rms_norm", input, normalized_shape)
     eps = float(np.finfo(input.dtype).eps) if eps is None else eps
@@ -121,7 +121,7 @@ def _fixed(
 
 
 def _array(x: Any) -> np.ndarray:
-    return x._data if isinstance(x, Tensor) else x  # type: ignore[no-any-return]
+    return x._data if isinstance(x, Tensor) else x
 
 
 def _move(

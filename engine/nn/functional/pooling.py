@@ -1,9 +1,10 @@
 """Pooling over windows, and to sizes.
 
-``kernel_size``, ``stride`` (the kernel's size, if None) and ``padding`` are one int, or one for each
-spatial axis. An input without N is a batch of one. ``ceil_mode``: a window that begins inside counts
-although it does not fit. Raises ``ArgumentError`` for sizes that there are not, ``ShapeError`` where
-no window fits. Each function reads its inputs and writes nothing: internally synchronised.
+``kernel_size``, ``stride`` (the kernel's size, if None) and ``padding`` are one int, or one for
+each spatial axis. An input without N is a batch of one. ``ceil_mode``: a window that begins inside
+counts although it does not fit. Raises ``ArgumentError`` for sizes that there are not,
+``ShapeError`` where no window fits. Each function reads its inputs and writes nothing: internally
+synchronised.
 """
 
 from __future__ import annotations

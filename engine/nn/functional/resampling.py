@@ -36,8 +36,8 @@ def interpolate(
 ) -> Tensor:
     """(N, C, ...) with its spatial axes at another ``size``, or at ``scale_factor`` times theirs.
 
-    ``mode``: ``nearest``, ``nearest-exact``, ``linear``, ``bilinear``, ``trilinear``, ``bicubic`` or
-    ``area``. ``align_corners``: first and last samples are those of the input. Raises
+    ``mode``: ``nearest``, ``nearest-exact``, ``linear``, ``bilinear``, ``trilinear``, ``bicubic``
+    or ``area``. ``align_corners``: first and last samples are those of the input. Raises
     ``ArgumentError`` for a mode of another number of axes, ``NotSupportedError`` for ``antialias``.
 
     >>> import engine

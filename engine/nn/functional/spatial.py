@@ -1,4 +1,4 @@
-"""How functions over spatial axes read their arguments, PyTorch's way. Pure functions: immutable."""
+"""How functions over spatial axes read their arguments: PyTorch's way. Nothing here is shared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ Pairs = tuple[tuple[int, int], ...]
 
 def ints(name: str, value: Any, dims: int, least: int = 1) -> Ints:
     """One int for each axis: given as one for all, or one each, none less than ``least``."""
-    found = (value,) * dims if isinstance(value, int | np.integer) else tuple(value)
+    one = isinstance(value, int | np.integer)
+    found = (int(value),) * dims if one else tuple(map(int, value))
     if len(found) == 1:
         found *= dims
     if len(found) != dims or any(n < least for n in found):
