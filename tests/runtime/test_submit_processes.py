@@ -74,14 +74,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 x, loss = long()
 
 def interrupt():
-    begun.wait(10)
-    os.kill(os.getpid(), signal.SIGINT)
+    while not handle._tell:  # the main thread is about to wait
+        time.sleep(0)
+    time.sleep(0.2)  # a signal just before a wait in C does not end it, in any Python
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
-threading.Thread(target=interrupt).start()
 try:
     with engine.WorkerPool(1):
         handle = engine.submit(loss.backward)
         begun.wait(10)
+        threading.Thread(target=interrupt).start()
         handle.result()
 except KeyboardInterrupt:
     print("interrupted", handle.cancelled(), x.grad)
