@@ -15,6 +15,15 @@ from stress.arguments import pattern, positive, target
 from stress.bench.modes import ModeTimes, mode_bars, mode_table, time_modes
 from stress.bench.op_list import OPERATIONS
 from stress.bench.op_times import op_table, slow, time_ops
+from stress.bench.pool import NAME as POOL
+from stress.bench.pool import (
+    PoolTimes,
+    pool_bars,
+    pool_caveats,
+    pool_table,
+    time_pool,
+    waits_table,
+)
 from stress.bench.report import bars, caveats, ratio_table, scaling_table, times_table
 from stress.bench.scaling import Scaling, time_threads
 from stress.bench.steps import Disagreement, StepTimes, time_step
@@ -42,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--only", type=pattern, default=re.compile(""), metavar="REGEX",
-        help="measure the networks whose name matches: " + ", ".join(mlp.name for mlp in MLPS),
+        help="measure what matches: " + ", ".join([*(mlp.name for mlp in MLPS), POOL]),
     )  # fmt: skip
     parser.add_argument(
         "--ops", action="store_true",
@@ -62,8 +71,8 @@ def main(args: argparse.Namespace) -> int:
     if args.ops:
         return main_ops(args)
     chosen = [mlp for mlp in MLPS if args.only.search(mlp.name)]
-    if not chosen:
-        names = ", ".join(mlp.name for mlp in MLPS)
+    if not chosen and not args.only.search(POOL):
+        names = ", ".join([*(mlp.name for mlp in MLPS), POOL])
         print(f"bench: --only matches none of: {names}", file=sys.stderr)
         return Exit.NOTHING
     with threadpool_limits(1):  # as in the children that do the work
@@ -73,14 +82,19 @@ def main(args: argparse.Namespace) -> int:
         seconds = args.seconds or STEP_SECONDS
         steps, scalings = measure(chosen, seconds, environment.gil_enabled)
         modes = measure_modes(chosen, seconds)
+        pool = [time_pool(seconds)] if args.only.search(POOL) else []
     except Disagreement as disagreement:
         print(f"bench: {disagreement}", file=sys.stderr)
         return Exit.FORBIDDEN
     present(steps, scalings)
     present_modes(modes)
+    present_pool(pool)
     if args.json:
-        accumulation = {"accumulation": [asdict(each) for each in modes]}
-        write(args.json, document(environment, steps, scalings) | accumulation)
+        more = {
+            "accumulation": [asdict(each) for each in modes],
+            "pool": [asdict(each) for each in pool],
+        }
+        write(args.json, document(environment, steps, scalings) | more)
     return Exit.PASS
 
 
@@ -140,8 +154,22 @@ def present_modes(times: Sequence[ModeTimes]) -> None:
             say(bar.line())
 
 
+def present_pool(times: Sequence[PoolTimes]) -> None:
+    """Print the tables and the bar of the pool."""
+    for each in times:
+        show(pool_table(each))
+        show(waits_table(each.waits))
+        say()
+        for bar in pool_bars(each):
+            say(bar.line())
+        for caveat in pool_caveats(each):
+            say(caveat)
+
+
 def present(steps: Sequence[StepTimes], scalings: Sequence[Scaling]) -> None:
     """Print the tables and the bars."""
+    if not steps:
+        return
     show(times_table(steps))
     show(ratio_table(steps))
     if not torch_installed():

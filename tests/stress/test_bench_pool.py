@@ -1,12 +1,15 @@
 """The bench of the pool: it measures what it says, and holds it against its bar."""
 
+import json
 import threading
+from argparse import ArgumentParser
 
 import pytest
 
 import engine
-from stress.bench import pool
+from stress.bench import add_arguments, command, main, pool
 from stress.bench.measure import Ratio
+from stress.exits import Exit
 
 
 def test_the_branches_are_independent_and_heavy_enough_for_a_hand_off():
@@ -55,3 +58,16 @@ def test_a_busy_machine_is_told():
 
 def test_plain_threads_are_as_many_as_asked_for():
     pool.bare(2, 2, 4)()
+
+
+def test_the_command_measures_the_pool_when_it_is_asked_for(monkeypatch, capsys, tmp_path):
+    waits = pool.Waits(1000, 2, 0.1, 0.2, 0.3, 1)
+    times = pool.PoolTimes({pool.ONE: 0.02}, Ratio(1.9, 1.9, 1.9), Ratio(1.9, 1.9, 1.9), waits)
+    monkeypatch.setattr(command, "time_pool", lambda seconds: times)
+    parser = ArgumentParser()
+    add_arguments(parser)
+    file = tmp_path / "bench.json"
+    assert main(parser.parse_args(["--only", "^pool", "--json", str(file)])) == Exit.PASS
+    assert "8 heavy branches: 1.90x, bar 1.7x: met" in capsys.readouterr().out
+    (row,) = json.loads(file.read_text())["pool"]
+    assert row["waits"]["overtaken"] == 1
