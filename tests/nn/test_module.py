@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,8 +41,8 @@ def test_parameters_are_named_in_order_and_found_once():
 
 def test_an_attribute_changes_its_kind_and_can_be_deleted():
     net = Net()
-    net.first = None
-    assert net.first is None
+    setattr(net, "first", None)  # noqa: B010
+    assert dict(vars(net))["_parameters"].get("first") is None
     assert "first.weight" not in dict(net.named_parameters())
     net.note = nn.Linear(1, 1)
     assert "note.weight" in dict(net.named_parameters())
@@ -72,8 +73,9 @@ def test_assignment_before_init_and_a_missing_forward_are_errors():
         nn.Module()()
     with pytest.raises(OperandError, match="leaf Tensor"):
         nn.Module().register_parameter("p", engine.ones(1, requires_grad=True) * 2)
+    function: Any = np.tanh
     with pytest.raises(OperandError, match="holds Modules"):
-        nn.Sequential(np.tanh)
+        nn.Sequential(function)
 
 
 def test_train_and_eval_reach_all_below():
@@ -174,7 +176,8 @@ def test_options_of_functions_by_position_and_by_name():
 
 def test_a_module_called_from_many_threads_gives_the_same_bits():
     net, x = Net(), engine.randn(2_000, 3)
-    expected, start, wrong = net(x).detach().numpy().tobytes(), threading.Barrier(8), []
+    expected, start = net(x).detach().numpy().tobytes(), threading.Barrier(8)
+    wrong: list[bytes] = []
 
     def work():
         start.wait()

@@ -75,7 +75,7 @@ def test_other_formats_and_what_is_no_array_are_refused(tmp_path):
     with pytest.raises(DTypeError, match="safetensors has no name for complex128"):
         nn.save({"a": np.ones(1, complex)}, tmp_path / "m.safetensors")
     with pytest.raises(OperandError, match="names are strings"):
-        nn.save({1: np.ones(1)}, tmp_path / "m.npz")
+        nn.save({1: np.ones(1)}, tmp_path / "m.npz")  # type: ignore[dict-item]
     with pytest.raises(FileNotFoundError):
         nn.load(tmp_path / "absent.npz")
     assert list(tmp_path.iterdir()) == []
