@@ -25,7 +25,7 @@ from .values import Shape, Value
 WIDTH = 48  # bits of a limb
 TERMS = 24  # terms until limbs are carried: 2**53 / 2**48 is 32
 FEW = 8  # when fewer than one in so many has bits left, these are picked out
-CHUNK = 32_768  # elements that are worked on at a time, in cache
+CHUNK = 131_072  # elements that are worked on at a time: temporaries of 1 MB
 BOTTOM = -23  # the limb of the smallest number, 2**-1074
 TOP = 21  # the limb of what is too large for the cut: kept and cut divided by LARGE
 LARGE = 2.0**100
@@ -95,17 +95,18 @@ class Limbs:
         for j in range(highest_limb, BOTTOM - 1, -1):
             _cut(x, j, part)
             self._limb(j)[place] += part
-            if j < TOP:
-                x -= part
-            else:  # where the largest is cut to may be no float64 any more
+            if j == TOP:  # where the largest is cut to may be no float64 any more
                 x = np.where(part == 0, x, (x / LARGE - part) * LARGE)
-            left = np.count_nonzero(more := x != 0)
+                part[...] = 0
+            left = np.count_nonzero(more := x != part)
             if not left:
                 return
             if left * FEW < x.size and x.ndim == 1:  # a few small numbers: no limb for all the rest
                 at = np.flatnonzero(more)
-                x, part = x[at], part[:left]
+                x, part = x[at] - part[at], part[:left]
                 place = at + place.start if isinstance(place, slice) else place[at]
+            else:
+                x -= part
 
     def _add_odd(self, x: np.ndarray, place: Place) -> tuple[np.ndarray, float]:
         """Add what is not finite; the rest, and the largest of it."""
@@ -203,9 +204,11 @@ def _nearest_narrow(limbs: list[np.ndarray], out: np.ndarray) -> np.ndarray:
     for limb in limbs[:-1]:
         added |= limb != 0
     at = np.flatnonzero(added)
-    total = total[at]
+    few = at.size * 2 < out.size
+    total = total[at] if few else total
     low, high = (total * (1 + slack) for slack in (-(2.0**-50), 2.0**-50))
-    close: np.ndarray = at[low.astype(out.dtype) != high.astype(out.dtype)]
+    close = np.flatnonzero(low.astype(out.dtype) != high.astype(out.dtype))
+    close = at[close] if few else close
     if not close.size:
         return close
     total, rest, slip = _in_two([limb[close] for limb in limbs])  # they are close to a tie
