@@ -193,7 +193,11 @@ def test_pytorch_agrees(name, args, keywords):
 def test_places_of_maxima():
     torch = pytest.importorskip("torch")
     x = np.random.default_rng(0).standard_normal((2, 3, 7, 6))
-    for options in ({"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1}):
+    cases: tuple[dict[str, Any], ...] = (
+        {"kernel_size": 2},
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+    )
+    for options in cases:
         best, places = ours.max_pool2d(engine.from_numpy(x), **options, return_indices=True)
         want, at = (
             torch.max_pool2d(torch.tensor(x), **options),
