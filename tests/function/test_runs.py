@@ -47,9 +47,10 @@ def test_backwards_nest(lib, depth):
     deep(lib, depth)
 
 
-def test_a_pool_of_one_is_no_deadlock():
-    with engine.WorkerPool(1, heavy=0):
-        deep(ENGINE, 20)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_small_pool_is_no_deadlock(workers):
+    with engine.WorkerPool(workers, heavy=0):
+        deep(ENGINE, 500)
 
 
 def test_an_inner_exception_may_be_caught(lib):

@@ -145,9 +145,9 @@ def test_a_backward_in_a_backward_runs_inline_and_waits_for_nobody(workers):
     assert sorted(log) == sorted(depth for depth in range(6) for _ in range(2 ** (6 - depth)))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, 1, 2])
 def test_backwards_may_be_nested_deeper_than_a_stack_is(workers):
-    """A few Python frames each: two hundred are too many for one thread."""
+    """Some ten Python frames each: five hundred are too many for one thread."""
     reached = []
 
     def descend(depth):
@@ -158,8 +158,8 @@ def test_backwards_may_be_nested_deeper_than_a_stack_is(workers):
             assert len(walk(Fake(3, node, other), pool=pool)) == 2
 
     with engine.WorkerPool(workers, heavy=0) as pool:
-        descend(200)
-    assert reached == list(range(200, -1, -1))
+        descend(500)
+    assert reached == list(range(500, -1, -1))
 
 
 def test_an_error_comes_up_through_all_nested_backwards():
@@ -227,3 +227,26 @@ def test_the_loop_holds_no_gradient_when_it_is_done(workers):
     assert not any(total for gather in task.gathers.values() for total in gather.totals)
     assert task.outstanding == 0
     assert not task.offers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_hooks_may_nest_backwards_as_deep(workers):
+    """By tensor hooks, as user code does, every level with something for the workers to do."""
+    reached = []
+
+    def descend(depth):
+        reached.append(depth)
+        x = engine.ones(3, requires_grad=True)
+        y, z = x.exp(), x.tanh()
+        if depth:
+            y.register_hook(lambda g: below(depth - 1))
+        (y + z).sum().backward()
+        assert x.grad is not None
+
+    def below(depth):
+        with engine.enable_grad():
+            descend(depth)
+
+    with engine.WorkerPool(workers, heavy=0):
+        descend(500)
+    assert reached == list(range(500, -1, -1))
