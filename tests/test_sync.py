@@ -40,6 +40,26 @@ def test_the_points_of_a_racy_backward():
     ]  # fmt: skip
 
 
+class InChunks(list):
+    """A hook that asks for additions in two parts."""
+
+    chunks = 2
+
+    def __call__(self, point, subject):
+        self.append(point)
+
+
+@pytest.mark.parametrize(("shape", "parts"), [((3,), 2), ((5, 2), 2), ((1,), 1), ((), 1)])
+def test_a_hook_may_have_a_racy_addition_split(shape, parts):
+    x = engine.zeros(shape, requires_grad=True)
+    x.grad = engine.ones(shape)
+    seen = InChunks()
+    with sync.hooked(seen):
+        (x * 2).sum().backward(accumulation="racy")
+    assert [p for p in seen if p.startswith("grad")] == ["grad.read", "grad.store"] * parts
+    assert (x.grad.numpy() == 3).all()
+
+
 def test_the_first_gradient_is_committed_in_racy_mode_too():
     assert "grad.commit" in points(lambda: backward(accumulation="racy", fresh=True))
 

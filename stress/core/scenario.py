@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stress.core.outcome import Outcome
@@ -20,13 +20,18 @@ MODES = ("racy", "locked", "functional")
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """One configuration of a scenario. Immutable."""
+    """One configuration of a scenario. Immutable.
+
+    ``explored``: it runs under a scheduler in control, every schedule of it. So it has to be short:
+    an actor does what it does once or twice, and an outcome that schedules can reach is required.
+    """
 
     mode: str
     threads: int = 2
     size: int = 10_000
     dtype: str = "float64"
     seed: int = 0
+    explored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,11 @@ def hundred(params: Params) -> int:
     return 100
 
 
+def tiny(params: Params) -> tuple[Params, ...]:
+    """One element, which is read and written in one go, and several, which can be torn."""
+    return tuple(replace(params, size=size, explored=True) for size in (1, 4))
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A race, and what may come of it. Immutable.
@@ -74,7 +84,9 @@ class Scenario:
 
     ``outcomes`` declares, for each mode that applies, what samples may be. ``sizes`` lists the
     array sizes worth running, given the smallest at which NumPy lets go of the GIL; ``minimum`` the
-    samples below which a run proves nothing; ``crew`` the number of actors.
+    samples below which a run proves nothing; ``crew`` the number of actors. ``explore`` lists the
+    configurations worth exploring under a scheduler in control, none where it cannot be controlled
+    (processes, signals, clocks), and ``bound`` the preemptions that are then tried by default.
     """
 
     number: int
@@ -89,6 +101,8 @@ class Scenario:
     crew: Callable[[Params], int] = one_per_thread
     sizes: Callable[[int], tuple[int, ...]] = field(default=lambda edge: (10_000,))
     minimum: Callable[[Params], int] = hundred
+    explore: Callable[[Params], tuple[Params, ...]] = tiny
+    bound: int = 2
 
     @property
     def modes(self) -> tuple[str, ...]:

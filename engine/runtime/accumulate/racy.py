@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ... import sync
@@ -45,8 +47,18 @@ def _add_racy(leaf: Node, buffer: np.ndarray, g: Value) -> None:
     # Under observation the addition is split where the hardware may split it, element by element:
     # between the points another thread's write is lost. Same race, wide enough to steer into.
     once = g.coalesce() if type(g) is RowSparse else None
-    touched, rows = (..., g) if once is None else (once.ids, once.rows)
-    hook("grad.read", leaf)
-    total = buffer[touched] + rows
-    hook("grad.store", leaf)
-    buffer[touched] = total
+    whole = (..., g) if once is None else (once.ids, once.rows)
+    for touched, rows in _chunks(*whole, getattr(hook, "chunks", 1)):
+        hook("grad.read", leaf)
+        total = buffer[touched] + rows
+        hook("grad.store", leaf)
+        buffer[touched] = total
+
+
+def _chunks(touched: Any, rows: np.ndarray, chunks: int) -> list[tuple[Any, np.ndarray]]:
+    """Split along the first axis, in at most so many parts: where there is one, nothing tears."""
+    if chunks == 1 or rows.ndim == 0:
+        return [(touched, rows)]
+    where = np.arange(len(rows)) if touched is ... else touched
+    parts = zip(np.array_split(where, chunks), np.array_split(rows, chunks), strict=True)
+    return [(part, of) for part, of in parts if len(part)]
