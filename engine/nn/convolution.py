@@ -107,7 +107,8 @@ class MaxPool2d(_Pool):
 
     def forward(self, x: Any) -> Tensor:
         """See the class."""
-        return F.max_pool2d(x, self.kernel_size, self.stride, self.padding)
+        pooled: Tensor = F.max_pool2d(x, self.kernel_size, self.stride, self.padding)
+        return pooled
 
 
 class AvgPool2d(_Pool):

@@ -93,7 +93,7 @@ def _array(name: str, value: Any) -> np.ndarray:
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -62,6 +62,11 @@ def rows(rng: Rng, size: int) -> Arrays:
     return [flat(rng, size)[0].reshape(-1, width)]
 
 
+def pairs(rng: Rng, size: int) -> Arrays:
+    """Rows of 2 to 100: what has a variance."""
+    return rows(rng, max(size, 2))
+
+
 def images(rng: Rng, size: int) -> Arrays:
     """A batch of images (n, 8, 28, 28); (1, 1, 4, 4) for the smallest."""
     shape = (max(size // 6272, 1), 8, 28, 28) if size >= 1000 else (1, 1, 4, 4)
@@ -133,7 +138,9 @@ SELECT = [
 ]
 REDUCTIONS = [
     *_named("sum mean", square),
-    *_named("var std amax amin logsumexp softmax", rows, -1),
+    *_named("amax amin logsumexp softmax", rows, -1),
+    Operation("var", pairs, lambda t, f, x: t.var(x, -1, correction=1)),
+    Operation("std", pairs, lambda t, f, x: t.std(x, -1, correction=1)),
     Operation("log_softmax", rows, lambda t, f, x: f.log_softmax(x, -1)),
     Operation("vector_norm", square, lambda t, f, x: t.linalg.vector_norm(x)),
 ]

@@ -44,7 +44,7 @@ def test_an_attribute_changes_its_kind_and_can_be_deleted():
     setattr(net, "first", None)  # noqa: B010
     assert dict(vars(net))["_parameters"].get("first") is None
     assert "first.weight" not in dict(net.named_parameters())
-    net.note = nn.Linear(1, 1)
+    setattr(net, "note", nn.Linear(1, 1))  # noqa: B010
     assert "note.weight" in dict(net.named_parameters())
     del net.note
     with pytest.raises(AttributeError, match="Net has no attribute 'note'"):

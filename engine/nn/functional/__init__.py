@@ -60,6 +60,7 @@ from .loss import (
     soft_margin_loss,
 )
 from .normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .padding import pad
 from .pairs import (
     bpr_loss,
     cosine_embedding_loss,
@@ -149,6 +150,7 @@ __all__ = [
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
     "pairwise_distance",
     "pixel_shuffle",
     "pixel_unshuffle",
