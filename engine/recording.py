@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import recorded
-from .errors import IndexRangeError, InferenceError, OperandError, ShapeError
+from .errors import IndexRangeError, InferenceError, LinAlgError, OperandError, ShapeError
 from .freeing import BLOCK, cut
 from .graph import LEAF_SEQ, Edge, caller
 from .modes import enable_grad, state
@@ -224,4 +224,6 @@ def refused(op: Row, arrays: Sequence[Any], error: Exception) -> Exception:
         kind = OperandError
     elif isinstance(error, IndexError):
         kind = IndexRangeError
+    elif isinstance(error, np.linalg.LinAlgError):
+        kind = LinAlgError
     return kind(f"{op.name}({met}): {error}")
