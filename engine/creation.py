@@ -17,7 +17,10 @@ from .values import Shape
 
 DEFAULT_DTYPE = np.dtype("float32")
 # What Python's floats and complex numbers become.
-_DEFAULTS: dict[np.dtype[Any], np.dtype[Any]] = {np.dtype("float64"): DEFAULT_DTYPE, np.dtype("complex128"): np.dtype("complex64")}
+_DEFAULTS: dict[np.dtype[Any], np.dtype[Any]] = {
+    np.dtype("float64"): DEFAULT_DTYPE,
+    np.dtype("complex128"): np.dtype("complex64"),
+}
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
