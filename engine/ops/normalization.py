@@ -44,7 +44,7 @@ def _products(x: Value, y: Value) -> Value:
     if places == 1:
         return _sums(x * y)
     flat = batch * channels, places
-    return _over_batch(np.einsum("ij,ij->i", x.reshape(flat), y.reshape(flat)), batch, channels)
+    return _over_batch(np.vecdot(x.reshape(flat), y.reshape(flat)), batch, channels)
 
 
 def _normalised(x: Value, eps: float, centre: bool) -> tuple[Value, Value, Value, Value]:
