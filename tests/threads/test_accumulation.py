@@ -12,6 +12,7 @@ from tests.threads.together import PATIENCE, Meeting, Turns, outcomes, overlap, 
 
 SIZE = 10_000  # NumPy releases the GIL from 500 elements on
 MODES = ("locked", "racy")
+ALL = (*MODES, "ordered", "reproducible")
 
 
 def leaf(size=SIZE):
@@ -229,7 +230,7 @@ def test_racy_neither_raises_nor_breaks_whatever_the_others_do():
     assert x.grad is None or (x.grad.shape, x.grad.dtype) == ((SIZE,), np.float32)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ALL)
 def test_a_sum_that_overflows_is_a_value(mode):
     """The addition itself never raises, whatever NumPy is told to do about overflow."""
     a, b = leaf(10), leaf(10)
@@ -271,7 +272,7 @@ def test_a_backward_that_raises_keeps_what_came_before_under_racy():
     assert value(used.grad) == 4
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ALL)
 def test_the_lock_may_be_held_around_a_backward_that_workers_help(mode):
     x = leaf()
     with engine.WorkerPool(2, heavy=0), x.grad_lock:

@@ -9,10 +9,12 @@ import engine
 from engine import graph, modes, sync
 from engine.errors import GraphReleasedError
 from engine.runtime import accumulate, execute
-from engine.runtime.accumulate import merge, policy, racy
+from engine.runtime.accumulate import merge, ordered, policy, racy
+from engine.runtime.accumulate.tickets import Tickets
 from engine.runtime.task import Gather
+from engine.sparse import RowSparse
 from engine.sync import Threads
-from tests import test_optim
+from tests import test_optim, test_rows
 from tests.runtime import test_execute, test_gather
 from tests.runtime.fakes import Term
 from tests.threads import (
@@ -21,6 +23,8 @@ from tests.threads import (
     test_functional,
     test_modes_of_workers,
     test_one_graph,
+    test_ordered,
+    test_ordered_bits,
 )
 
 Caught = (AssertionError, pytest.fail.Exception)
@@ -125,3 +129,40 @@ def test_a_functional_grad_that_looks_at_a_leaf_is_noticed(monkeypatch):
     before = trap.touched
     engine.grad((x * 2).sum(), x, allow_unused=True)
     assert trap.touched > before
+
+
+def test_contributions_in_the_order_of_arrival_are_noticed(monkeypatch):
+    def first_come(self, number, fold):
+        sync.hook("ticket.arrive", self)
+        fold()
+        self._begun[number] = lambda: None
+        self._waiting += 1
+        self._advance()
+
+    monkeypatch.setattr(Tickets, "arrive", first_come)
+    with pytest.raises(Caught):
+        test_ordered_bits.test_every_order_of_arrival_gives_the_bits_of_the_order_of_tickets("cba")
+
+
+def test_a_ticket_that_is_never_released_is_noticed(monkeypatch):
+    monkeypatch.setattr(Tickets, "abandon", lambda self, number: None)
+    with pytest.raises(Caught):
+        test_ordered.test_a_backward_that_fails_releases_its_ticket_and_leaves_every_grad()
+
+
+def test_a_contribution_that_waits_in_the_caller_s_array_is_noticed(monkeypatch):
+    monkeypatch.setattr(ordered, "private", lambda cells, key: cells[key])
+    with pytest.raises(Caught):
+        test_ordered.test_what_waits_is_not_what_the_caller_writes_to_meanwhile()
+
+
+def test_a_bound_that_nobody_keeps_is_noticed(monkeypatch):
+    monkeypatch.setattr(Tickets, "_has_room", lambda self, number: True)
+    with pytest.raises(Caught):
+        test_ordered.test_in_vain_it_raises_and_says_what_is_missing()
+
+
+def test_rows_that_are_not_coalesced_are_noticed(monkeypatch):
+    monkeypatch.setattr(RowSparse, "coalesce", lambda self: self)
+    with pytest.raises(Caught):
+        test_rows.test_no_row_is_lost_among_threads("dense")
