@@ -13,9 +13,18 @@ from typing import Any
 
 from stress.core.outcome import Outcome
 
-__all__ = ["MODES", "Observation", "Params", "Scenario", "one_actor", "one_per_thread"]
+__all__ = [
+    "MODES",
+    "Observation",
+    "Params",
+    "Scenario",
+    "one_actor",
+    "one_per_thread",
+    "quick",
+    "slow",
+]
 
-MODES = ("racy", "locked", "functional")
+MODES = ("racy", "locked", "ordered", "reproducible", "functional")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,16 @@ def tiny(params: Params) -> tuple[Params, ...]:
     return tuple(replace(params, size=size, explored=True) for size in (1, 4))
 
 
+def quick(params: Params) -> frozenset[str]:
+    """Belongs to every run: tells something within a second."""
+    return frozenset({"quick"})
+
+
+def slow(params: Params) -> frozenset[str]:
+    """Belongs to long runs only: one trial takes longer than a quick run may."""
+    return frozenset({"slow"})
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A race, and what may come of it. Immutable.
@@ -87,6 +106,7 @@ class Scenario:
     samples below which a run proves nothing; ``crew`` the number of actors. ``explore`` lists the
     configurations worth exploring under a scheduler in control, none where it cannot be controlled
     (processes, signals, clocks), and ``bound`` the preemptions that are then tried by default.
+    ``tags``: what sorts of run a configuration belongs to: ``quick``, ``slow``, or neither.
     """
 
     number: int
@@ -101,6 +121,7 @@ class Scenario:
     crew: Callable[[Params], int] = one_per_thread
     sizes: Callable[[int], tuple[int, ...]] = field(default=lambda edge: (10_000,))
     minimum: Callable[[Params], int] = hundred
+    tags: Callable[[Params], frozenset[str]] = quick
     explore: Callable[[Params], tuple[Params, ...]] = tiny
     bound: int = 2
 

@@ -10,17 +10,20 @@ import numpy as np
 
 import engine
 from stress.core.outcome import Outcome, acceptable, forbidden, interesting, required
-from stress.core.scenario import Observation, Params, Scenario
+from stress.core.scenario import Observation, Params, Scenario, quick
 from stress.oracles.coding import Coding
 from stress.oracles.count import count
 from stress.oracles.trap import GradTrap
 from stress.scenarios.common import (
+    EXACT,
     FUNCTIONAL,
     Array,
+    Way,
     always,
-    differentiate,
+    everywhere,
     fresh_leaf,
     private,
+    times,
     trapped,
 )
 
@@ -29,6 +32,9 @@ __all__ = ["FIRST", "ONES", "SIZES", "Fixture", "coded", "coded_gradients", "nam
 
 # Elements from which on collisions are so frequent that a racy run without one has no power.
 LOSS_SHOWS = 1_000_000
+
+QUICK = ("racy", "locked")  # modes whose every size belongs to a quick run
+ANY: frozenset[str] = frozenset()  # the tags of what belongs to a default run, and to no quick one
 
 # Elements from which on a racy run has to show its loss, or else is inconclusive.
 RACES = 10_000
@@ -52,6 +58,7 @@ class State:
     """One trial. ``wrong``: actor *i* alone writes item *i*; ``outputs``: immutable."""
 
     fixture: Fixture
+    way: Way
     leaf: engine.Tensor
     outputs: Sequence[engine.Tensor]
     wrong: list[int]
@@ -73,14 +80,15 @@ class State:
 @contextmanager
 def ones(params: Params) -> Iterator[Fixture]:
     """One gradient for all; few contributions a trial where it is large, so trials stay short."""
-    each = 50 if params.size < 100_000 else 10
+    each = times(params, 50 if params.size < 100_000 else 10)
     with trapped(params) as trap:
         yield Fixture(params, each, [engine.ones(params.size, dtype=params.dtype)], trap)
 
 
 def start_ones(fixture: Fixture) -> State:
     """A fresh leaf."""
-    return State(fixture, fresh_leaf(fixture.params), (), [0] * fixture.params.threads)
+    params = fixture.params
+    return State(fixture, Way(params.mode), fresh_leaf(params), (), [0] * params.threads)
 
 
 def add_ones(state: State, index: int) -> None:
@@ -88,7 +96,7 @@ def add_ones(state: State, index: int) -> None:
     fixture, leaf = state.fixture, state.leaf
     (gradient,) = fixture.gradients
     for _ in range(fixture.each):
-        result = differentiate(fixture.params.mode, leaf.reshape(-1), leaf, gradient)
+        result = state.way.one(leaf.reshape(-1), leaf, gradient)
         state.check(index, result, gradient)
 
 
@@ -108,13 +116,19 @@ def count_ones(state: State) -> Observation:
 
 def racy_ones(params: Params) -> Sequence[Outcome]:
     """Losing is allowed in racy mode, and on large arrays it must show."""
-    shows = required if params.size >= RACES and params.threads > 1 else interesting
+    shows = required if params.size >= RACES or params.explored else interesting
     return (
         acceptable("kept", "the contribution is in every element"),
         shows("lost", "racy: a concurrent in-place addition was overwritten"),
         forbidden("doubled", "racy may lose, but counts no contribution twice"),
     )
 
+
+ALL_COUNT = always(
+    acceptable("kept", "every contribution counts exactly once"),
+    forbidden("lost", "outside of racy nothing is lost"),
+    forbidden("doubled", "nothing counts twice"),
+)
 
 ONES = Scenario(
     1,
@@ -126,16 +140,13 @@ ONES = Scenario(
     count_ones,
     {
         "racy": racy_ones,
-        "locked": always(
-            acceptable("kept", "every contribution counts exactly once"),
-            forbidden("lost", "locked loses nothing"),
-            forbidden("doubled", "locked counts nothing twice"),
-        ),
+        **dict.fromkeys(EXACT, ALL_COUNT),
         "functional": FUNCTIONAL,
     },
     prepare=ones,
     sizes=lambda edge: (10_000, LOSS_SHOWS),
     minimum=lambda params: 100_000 if params.size <= 10_000 and params.mode == "locked" else 200,
+    tags=lambda params: quick(params) if params.mode in QUICK or params.size < LOSS_SHOWS else ANY,
 )
 
 
@@ -158,14 +169,14 @@ def pair(params: Params) -> Iterator[Fixture]:
 def start_first(fixture: Fixture) -> State:
     """A leaf whose ``.grad`` is None, and graphs that pass the caller's array through unchanged."""
     leaf = fresh_leaf(fixture.params)
-    return State(fixture, leaf, [leaf + 0.0, leaf + 0.0], [0, 0])
+    return State(fixture, Way(fixture.params.mode), leaf, [leaf + 0.0, leaf + 0.0], [0, 0])
 
 
 def write_first(state: State, index: int) -> None:
     """One backward: both actors find ``.grad`` to be None."""
     fixture = state.fixture
     gradient = fixture.gradients[index]
-    result = differentiate(fixture.params.mode, state.outputs[index], state.leaf, gradient)
+    result = state.way.one(state.outputs[index], state.leaf, gradient)
     state.check(index, result, gradient)
 
 
@@ -200,7 +211,7 @@ FIRST = Scenario(
     start_first,
     write_first,
     judge_first,
-    {"racy": FIRST_WRITE, "locked": FIRST_WRITE, "functional": FUNCTIONAL},
+    {**everywhere(FIRST_WRITE), "functional": FUNCTIONAL},
     prepare=pair,
     crew=lambda params: 2,
     minimum=lambda params: 400,
@@ -213,7 +224,7 @@ FIRST = Scenario(
 @contextmanager
 def coded(params: Params) -> Iterator[Fixture]:
     """As many contributions as one array can tell apart, shared out evenly."""
-    each = max(1, Coding(params.dtype).capacity // params.threads)
+    each = times(params, max(1, Coding(params.dtype).capacity // params.threads))
     with trapped(params) as trap:
         yield Fixture(params, each, coded_gradients(params, each * params.threads), trap)
 
@@ -222,7 +233,7 @@ def add_codes(state: State, index: int) -> None:
     """A view as the whole graph: next to nothing but the accumulation itself."""
     fixture, leaf = state.fixture, state.leaf
     for gradient in fixture.gradients[index * fixture.each : (index + 1) * fixture.each]:
-        differentiate(fixture.params.mode, leaf.reshape(-1), leaf, gradient)
+        state.way.one(leaf.reshape(-1), leaf, gradient)
 
 
 def named(fixture: Fixture, contribution: int) -> str:
@@ -242,7 +253,8 @@ def decode_all(state: State) -> Observation:
 
 def racy_codes(params: Params) -> Sequence[Outcome]:
     """Losing is allowed in racy mode; on large arrays collisions tear, and that must show."""
-    shows = required if params.size >= RACES and params.threads > 1 else interesting
+    tears = params.size >= RACES or (params.explored and params.size > 1)
+    shows = required if tears else interesting
     return (
         acceptable("kept", "the contribution is in every element"),
         shows("torn", "racy: overwritten in some elements, kept in others"),
@@ -251,6 +263,11 @@ def racy_codes(params: Params) -> Sequence[Outcome]:
         forbidden("strange", "every element is the sum of some set of contributions"),
     )
 
+
+ALL_KEPT = always(
+    acceptable("kept", "every contribution counts exactly once"),
+    forbidden("*", "outside of racy nothing is lost, torn or doubled"),
+)
 
 SIZES = Scenario(
     3,
@@ -262,12 +279,10 @@ SIZES = Scenario(
     decode_all,
     {
         "racy": racy_codes,
-        "locked": always(
-            acceptable("kept", "every contribution counts exactly once"),
-            forbidden("*", "locked loses, tears and doubles nothing"),
-        ),
+        **dict.fromkeys(EXACT, ALL_KEPT),
     },
     prepare=coded,
     sizes=lambda edge: (1, edge - 1, edge, 10_000, 1_000_000),
     minimum=lambda params: 1_000 if params.size < LOSS_SHOWS else 200,
+    tags=lambda params: quick(params) if params.mode in QUICK or params.size == RACES else ANY,
 )

@@ -1,9 +1,9 @@
-"""What the scenarios share: outcomes, the trap of functional runs, one way to contribute."""
+"""What the scenarios share: outcomes, observers, the trap on ``.grad``, ways to contribute."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,30 +11,43 @@ import numpy.typing as npt
 
 import engine
 from stress.core.outcome import Outcome, acceptable, forbidden
-from stress.core.scenario import Observation, Params
+from stress.core.scenario import MODES, Observation, Params
 from stress.oracles.trap import GradTrap
 
 __all__ = [
+    "EXACT",
     "FUNCTIONAL",
     "Array",
     "Declare",
+    "Way",
     "always",
     "arrays",
-    "differentiate",
+    "everywhere",
     "fresh_leaf",
+    "observed",
     "private",
     "same_bits",
     "tally",
+    "times",
     "trapped",
 ]
 
 Array = npt.NDArray[Any]
 Declare = Callable[[Params], Sequence[Outcome]]
 
+Tensors = engine.Tensor | Sequence[engine.Tensor]
+
+EXACT = ("locked", "ordered", "reproducible")  # modes of `.grad` that lose nothing
+
 
 def always(*outcomes: Outcome) -> Declare:
     """The same outcomes in every configuration."""
     return lambda params: outcomes
+
+
+def everywhere(declare: Declare) -> dict[str, Declare]:
+    """The same outcomes in every mode."""
+    return dict.fromkeys(MODES, declare)
 
 
 FUNCTIONAL = always(
@@ -70,14 +83,69 @@ def same_bits(left: Sequence[Array], right: Sequence[Array]) -> bool:
     )
 
 
-def differentiate(
-    mode: str, output: engine.Tensor, leaf: engine.Tensor, gradient: engine.Tensor | None = None
-) -> Array | None:
-    """Run one backward in ``mode``; the gradient of ``leaf`` where it is functional, else None."""
-    if mode == "functional":
-        return arrays(engine.grad(output, [leaf], None if gradient is None else [gradient]))[0]
-    output.backward(gradient, accumulation=mode)
-    return None
+class Both:
+    """A hook that tells two. ``chunks``: of the second, where that is a scheduler in control."""
+
+    def __init__(self, first: engine.sync.Hook, second: engine.sync.Hook) -> None:
+        self.first, self.second = first, second
+        self.chunks = getattr(second, "chunks", 1)
+
+    def __call__(self, point: str, subject: object) -> None:
+        """The hook."""
+        self.first(point, subject)
+        self.second(point, subject)
+
+
+@contextmanager
+def observed(observer: engine.sync.Hook) -> Iterator[None]:
+    """Let ``observer`` see every hook point, for the ``with`` block, and whoever did so before."""
+    before = engine.sync.hook
+    with engine.sync.hooked(observer if before is None else Both(observer, before)):
+        yield
+
+
+def times(params: Params, many: int, few: int = 1) -> int:
+    """``many``, or ``few`` where every schedule is tried, so that there are not too many."""
+    return few if params.explored else many
+
+
+class Way:
+    """How one trial differentiates: in its mode; in ``ordered`` with tickets of its own.
+
+    Internally synchronised.
+    """
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.tickets = engine.Tickets() if mode == "ordered" else None
+
+    def __call__(
+        self,
+        outputs: Tensors,
+        leaves: Sequence[engine.Tensor],
+        gradients: Sequence[engine.Tensor] | None = None,
+        *,
+        ticket: int | None = None,
+        retain: bool | None = None,
+    ) -> tuple[Array, ...] | None:
+        """Run one backward; the gradients of ``leaves`` where the mode is functional, else None."""
+        if self.mode == "functional":
+            return arrays(engine.grad(outputs, leaves, gradients, retain))
+        with engine.accumulation(self.mode, self.tickets):
+            engine.backward(outputs, gradients, retain, ticket=ticket)
+        return None
+
+    def one(
+        self, output: engine.Tensor, leaf: engine.Tensor, gradient: engine.Tensor | None = None
+    ) -> Array | None:
+        """The same with one output and one leaf."""
+        results = self([output], [leaf], None if gradient is None else [gradient])
+        return None if results is None else results[0]
+
+    def read(self, leaf: engine.Tensor) -> Array:
+        """``leaf.grad`` as an array; zeros where there is none."""
+        grad = leaf.grad
+        return np.zeros(leaf.shape, leaf.dtype) if grad is None else np.asarray(grad.numpy())
 
 
 def private(trap: GradTrap, samples: int, wrong: int) -> Observation:

@@ -14,7 +14,18 @@ from stress.core.scenario import Observation, Params, Scenario, one_actor
 from stress.oracles.coding import Coding
 from stress.oracles.order import Event, NodeLog, overlapping, violations
 from stress.oracles.trap import GradTrap
-from stress.scenarios.common import Array, always, arrays, fresh_leaf, same_bits, tally, trapped
+from stress.scenarios.common import (
+    Array,
+    Way,
+    always,
+    arrays,
+    everywhere,
+    fresh_leaf,
+    observed,
+    same_bits,
+    tally,
+    trapped,
+)
 
 __all__ = ["FANOUT", "ORDER"]
 
@@ -33,7 +44,7 @@ class Watched:
 def watched(params: Params) -> Iterator[Watched]:
     """Log every node that runs, in whatever thread."""
     log = NodeLog()
-    with engine.sync.hooked(log), trapped(params) as trap:
+    with observed(log), trapped(params) as trap:
         yield Watched(params, log, trap, count())
 
 
@@ -84,10 +95,8 @@ def backward_of(
     mode: str, roots: list[engine.Tensor], leaf: engine.Tensor, seeds: list[engine.Tensor]
 ) -> Array:
     """The gradient of ``leaf`` by one backward from many roots."""
-    if mode == "functional":
-        return arrays(engine.grad(roots, [leaf], seeds))[0]
-    engine.backward(roots, seeds, accumulation=mode)
-    return arrays([leaf.grad])[0]
+    results = Way(mode)(roots, [leaf], seeds)
+    return (results or arrays([leaf.grad]))[0]
 
 
 def judge_fan(state: Fan) -> Observation:
@@ -121,7 +130,7 @@ FANOUT = Scenario(
     start_fan,
     run_fan,
     judge_fan,
-    {"racy": ONE_BACKWARD, "locked": ONE_BACKWARD, "functional": ONE_BACKWARD},
+    everywhere(ONE_BACKWARD),
     prepare=watched,
     crew=one_actor,
 )
@@ -234,7 +243,7 @@ ORDER = Scenario(
     start_walk,
     walk,
     judge_walk,
-    {"racy": IN_TURN, "locked": IN_TURN, "functional": IN_TURN},
+    everywhere(IN_TURN),
     prepare=watched,
     crew=one_actor,
     minimum=lambda params: 20,

@@ -13,7 +13,7 @@ from stress.core.outcome import acceptable, forbidden, interesting
 from stress.core.scenario import Observation, Scenario
 from stress.oracles.coding import Coding, Decoded
 from stress.scenarios.accumulate import Fixture, coded, named
-from stress.scenarios.common import Array, always, differentiate, fresh_leaf
+from stress.scenarios.common import EXACT, Array, Way, always, fresh_leaf
 
 __all__ = ["TAKE", "ZERO"]
 
@@ -23,13 +23,14 @@ class State:
     """One trial. ``taken``: only the last actor appends to it."""
 
     fixture: Fixture
+    way: Way
     leaf: engine.Tensor
     taken: list[Array]
 
 
 def start(fixture: Fixture) -> State:
     """A leaf without a gradient."""
-    return State(fixture, fresh_leaf(fixture.params), [])
+    return State(fixture, Way(fixture.params.mode), fresh_leaf(fixture.params), [])
 
 
 def accumulate(state: State, index: int) -> Iterator[None]:
@@ -42,7 +43,7 @@ def accumulate(state: State, index: int) -> Iterator[None]:
     resets = index == params.threads - 1
     for number in range(fixture.each):
         gradient = fixture.gradients[index * fixture.each + number]
-        differentiate(params.mode, state.leaf.reshape(-1), state.leaf, gradient)
+        state.way.one(state.leaf.reshape(-1), state.leaf, gradient)
         if resets and number % 4 == 1:
             yield
 
@@ -106,12 +107,15 @@ ZERO = Scenario(
             forbidden("doubled", "racy may lose, but counts no contribution twice"),
             NEVER_RAISES,
         ),
-        "locked": always(
-            acceptable("kept", "came after the last zeroing"),
-            acceptable("zeroed", "came before a zeroing"),
-            forbidden("torn", "zero_grad is atomic against accumulation: all elements or none"),
-            forbidden("doubled", "no contribution counts twice"),
-            NEVER_RAISES,
+        **dict.fromkeys(
+            EXACT,
+            always(
+                acceptable("kept", "came after the last zeroing"),
+                acceptable("zeroed", "came before a zeroing"),
+                forbidden("torn", "zero_grad is atomic against accumulation: all elements or none"),
+                forbidden("doubled", "no contribution counts twice"),
+                NEVER_RAISES,
+            ),
         ),
     },
     prepare=coded,
@@ -134,12 +138,15 @@ TAKE = Scenario(
             forbidden("doubled", "no contribution is both taken and left"),
             NEVER_RAISES,
         ),
-        "locked": always(
-            acceptable("kept", "taken or left, exactly once"),
-            forbidden("lost", "taken + left = produced"),
-            forbidden("torn", "take_grad is atomic against accumulation: all elements or none"),
-            forbidden("doubled", "no contribution is both taken and left"),
-            NEVER_RAISES,
+        **dict.fromkeys(
+            EXACT,
+            always(
+                acceptable("kept", "taken or left, exactly once"),
+                forbidden("lost", "taken + left = produced"),
+                forbidden("torn", "take_grad is atomic against accumulation: all elements or none"),
+                forbidden("doubled", "no contribution is both taken and left"),
+                NEVER_RAISES,
+            ),
         ),
     },
     prepare=coded,

@@ -39,7 +39,7 @@ def not_data(tmp_path):
         (["--threads", "0"], "must be from 2"),
         (["run", "--threads", "1"], "or nothing can race"),
         (["run", "--threads", "two"], "whole number"),
-        (["run", "--mode", "fast"], "choose from racy, locked, functional"),
+        (["run", "--mode", "fast"], "choose from racy, locked, ordered, reproducible, functional"),
         (["run", "-t", "("], "not a regular expression"),
         (["run", "--seconds", "nan"], "finite"),
         (["run", "--seed", "-1"], "0 or more"),
