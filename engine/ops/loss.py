@@ -11,17 +11,21 @@ from .op import arange, ones, op
 # -- cross entropy ---------------------------------------------------------------------------------
 
 
+_WIDE = 64  # classes from which the logits are not turned
+
+
 def _cross_entropy(logits: Value, target: Value, reduction: str = "mean") -> tuple[Value, ...]:
     """-log softmax(logits)[target] of rows of logits (n, classes) and integer targets (n,).
 
-    The logits are laid out classes first: NumPy reduces a short last axis slowly.
+    The logits are laid out classes first: NumPy reduces a short last axis slowly. Many classes stay
+    where they are, for turning a large matrix is slow; the rest works on either.
     """
     flat = _flat(logits, target)
     rows, classes = logits.shape
-    shifted = logits.T.copy()
+    shifted = logits.copy(order="C").T if classes > _WIDE else logits.T.copy(order="C")
     if rows:
         shifted -= np.maximum.reduce(shifted, axis=0)
-    picked = shifted.ravel().take(flat)
+    picked = shifted.ravel("K").take(flat)
     exps = np.exp(shifted, out=shifted)
     sums = ones(classes, exps.dtype).dot(exps)
     losses = np.log(sums)
@@ -30,7 +34,7 @@ def _cross_entropy(logits: Value, target: Value, reduction: str = "mean") -> tup
 
 
 def _flat(logits: Value, target: Value) -> Value:
-    """Where in the logits, laid out classes first, each row's target lies."""
+    """Where in the logits, as they are laid out, each row's target lies."""
     if logits.ndim != 2:
         raise ValueError(f"the logits must be a matrix (n, classes), got shape {logits.shape}")
     rows, classes = logits.shape
@@ -45,6 +49,8 @@ def _flat(logits: Value, target: Value) -> Value:
         raise IndexError(
             f"class indices must lie in 0..{classes - 1}, got {target.min()}..{target.max()}"
         )
+    if classes > _WIDE:
+        return target + arange(rows) * classes
     flat = target * rows
     flat += arange(rows)
     return flat
@@ -76,7 +82,7 @@ def _cross_entropy_pull(
         g = g / max(rows, 1)
     if isinstance(exps, np.ndarray):
         out = exps * (g / sums)
-        out.ravel()[flat] -= g
+        out.ravel("K")[flat] -= g
         return out.T
     hot = np.equal(target, np.arange(classes)[:, None])
     return ((exps / sums - hot) * g).T

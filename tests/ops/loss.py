@@ -48,6 +48,8 @@ LOSSES = (
             *loss_samples((3, 4), LABELS),
             call((3, 4), LABELS.astype("uint8"), peer=False),
             call((1, 1), np.array([0])),
+            call((3, 70), np.array([69, 0, 31])),
+            call((1, 70), np.array([2]), reduction="none"),
             call((0, 4), np.zeros(0, int), reduction="sum"),
         ),
         _cross_entropy,
