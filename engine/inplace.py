@@ -51,6 +51,11 @@ class Writable(Differentiable):
                 f"{name}: Inplace update to inference tensor outside InferenceMode is not "
                 "allowed: clone() it first"
             )
+        if not self._data.flags.writeable:
+            raise InPlaceError(
+                f"{name}: {self._kind()} is read-only: several of its elements may lie in one "
+                "place (expand), or its memory was given so. Write into a clone()"
+            )
         if not state.grad:
             return
         view = self._view

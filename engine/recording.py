@@ -82,6 +82,11 @@ def _record_several(
     """The rest of ``record``, where an operation has several outputs."""
     answers = [np.asarray(array) for array in made[: len(op.answers)]]
     outs = [from_array(array) for array in answers]
+    if op.parts is not None and type(args[0]) is recorded.tensor_class:
+        for k, out in enumerate(outs):
+            if _shares(out._data, arrays[0]):
+                out._cell = args[0]._cell
+                out._view = _view_of(args[0], *op.parts(k, **keywords))
     if op.rules and state.grad:
         edges = [refresh(a) if isinstance(a, Recorded) else None for a in args]
         node = _node(op, edges, answers[0])

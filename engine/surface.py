@@ -112,15 +112,15 @@ def _by_name() -> dict[str, Op | Composed]:
     return found | said
 
 
-_ROWS = _by_name()
-_CALLS = {row: function(row) for row in _ROWS.values()}
+ROWS = _by_name()  # what is public, under each of its names: immutable
+_CALLS = {row: function(row) for row in ROWS.values()}
 
 
 def namespace(prefix: str) -> dict[str, Callable[..., Any]]:
     """The functions whose names begin with ``prefix``, under what follows it; "" for engine's."""
     return {
         name.removeprefix(prefix): _CALLS[row]
-        for name, row in _ROWS.items()
+        for name, row in ROWS.items()
         if space_of(name) == prefix
     }
 
@@ -153,7 +153,7 @@ def _in_place(name: str) -> Callable[..., Tensor]:
 
 def _install() -> None:
     for name, run in FUNCTIONS.items():
-        if _ROWS[name].inputs[:1] in (("a",), ("x",)) and not hasattr(Tensor, name):
+        if ROWS[name].inputs[:1] in (("a",), ("x",)) and not hasattr(Tensor, name):
             setattr(Tensor, name, run)
     for name in _IN_PLACE.split():
         setattr(Tensor, f"{name}_", _in_place(name))

@@ -21,7 +21,7 @@ from .errors import (
 )
 from .inplace import plain
 from .methods import Spelled
-from .ops.op import BY_FUNCTION, OPS, Composed, Op
+from .ops.op import BY_FUNCTION, COMPOSED, OPS, Composed, Op
 from .recorded import register
 from .values import Shape
 
@@ -275,7 +275,7 @@ class Tensor(Spelled):
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:
             raise OperandError("iteration over a 0-d tensor")
-        return (self[i] for i in range(len(self)))
+        return iter(COMPOSED["unbind"](self))
 
     def __bool__(self) -> bool:
         if self._data.size != 1:

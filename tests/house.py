@@ -21,7 +21,7 @@ LAYERS = (
     ("runtime", "ops", "printing"),
     ("recorded", "opnode", "recording", "differentiable", "inplace", "methods", "tensor"),
     ("surface", "creation", "autograd", "function", "func", "capture", "check", "checkpointing"),
-    ("nn", "optim", "hogwild", "linalg", "fft", "special", "scipy"),
+    ("nn", "optim", "hogwild", "linalg", "fft", "special", "scipy", "listing"),
     ("__init__",),
 )
 WALLS = (("ops", "runtime"), ("runtime", "ops"))

@@ -151,6 +151,6 @@ def _bilinear(input1: Value, input2: Value, weight: Value, bias: Value) -> Value
 
 
 _CELL = "weight_ih weight_hh bias_ih bias_hh"
-composed("nn.lstm_cell", _lstm_cell, f"x h c {_CELL}")
-composed("nn.gru_cell", _gru_cell, f"x h {_CELL}")
+composed("nn.lstm_cell", _lstm_cell, f"x h c {_CELL}", torch=None)
+composed("nn.gru_cell", _gru_cell, f"x h {_CELL}", torch=None)
 composed("nn.bilinear", _bilinear, "input1 input2 weight bias")

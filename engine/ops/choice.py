@@ -10,14 +10,16 @@ Conventions are PyTorch's: a tie in ``maximum`` and ``minimum`` is shared evenly
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..errors import IndexRangeError, ShapeError
 from ..values import Value
-from .op import composed, op
+from .op import Op, composed, op
+from .parting import Several
 
 # From so many elements on, where a mask is random, choosing by bits is many times faster: NumPy's
 # loop over a mask takes a branch for each element.
@@ -108,7 +110,7 @@ op(
 
 def _where(condition: Value, x: Value, y: Value) -> Value:
     if x is None or y is None:
-        raise TypeError("where takes a condition and two values: nonzero(condition) finds indices")
+        raise TypeError("where takes a condition alone, or a condition and two values")
     if not (_by_bits(condition, x) and _by_bits(condition, y) and x.dtype == y.dtype):
         return np.where(condition, x, y)
     chosen = _ones_where(condition, _BITS[x.dtype])
@@ -122,11 +124,28 @@ def _masked_fill(x: Value, mask: Value, value: Value) -> Value:
     return _where(mask, np.asarray(value, x.dtype), x)
 
 
+class _Where(Op):
+    """Of a condition alone the indices where it holds, an array for each axis."""
+
+    def bind(
+        self, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> tuple[Op, tuple[Any, ...], dict[str, Any]]:
+        if len(args) == 1 and not keywords:
+            return _indices(np.ndim(args[0])), args, {}
+        return super().bind(args, keywords)
+
+
+@lru_cache(maxsize=64)
+def _indices(ndim: int) -> Op:
+    return Op("where", np.nonzero, "condition", {}, outputs=Several(ndim))
+
+
 op(
     "where",
     _where,
     "condition x y",
     numpy=np.where,
+    kind=_Where,
     x=lambda g, condition: only(g, condition),
     y=lambda g, condition: only(g, np.logical_not(condition)),
 )

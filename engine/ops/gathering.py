@@ -71,14 +71,14 @@ composed(
 composed(
     "select",
     lambda x, axis, index: getitem(x, index=_slices(axis, x.ndim, index)),
-    "x axis index",
+    "x",
 )
 composed(
     "narrow",
     lambda x, axis, start, length: getitem(
         x, index=_slices(axis, x.ndim, slice(start, start + length))
     ),
-    "x axis start length",
+    "x",
 )
 composed("nonzero", _nonzero, "x")
 composed("numpy.nonzero", lambda a: _nonzero(a, True), "a", numpy=np.nonzero, torch=None)

@@ -48,7 +48,7 @@ def _take_pull(g: Value, x_shape: Shape, indices: Value, axis: int | None, spars
     if axis is None:
         return put(g, indices, (math.prod(x_shape),)).reshape(x_shape)
     if sparse and _may_be_sparse(g):
-        return _rows(g, indices % x_shape[0], x_shape)
+        return _rows(g, np.asarray(indices) % x_shape[0], x_shape)
     return put(g, (slice(None),) * (axis % len(x_shape)) + (indices,), x_shape)
 
 

@@ -15,12 +15,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..values import Shape, Value
-from .indexing import getitem
 from .op import composed, op
+from .parting import Parts, cut, unbound
 from .shape import at_least
 
 Sections = int | Sequence[int]
-Parts = tuple[Value, ...]
 
 # -- several into one ------------------------------------------------------------------------------
 
@@ -136,14 +135,6 @@ composed("array", _array, "", torch=None)
 # -- one into several ------------------------------------------------------------------------------
 
 
-def _cut(x: Value, bounds: Sequence[int], axis: int) -> Parts:
-    """``x`` cut before each of ``bounds``, as Python cuts: they may be negative or too large."""
-    before = (slice(None),) * normalize_axis_index(axis, x.ndim)
-    starts, stops = [0, *bounds], [*bounds, x.shape[axis]]
-    spans = zip(starts, stops, strict=True)
-    return tuple(getitem(x, index=(*before, slice(a, b))) for a, b in spans)
-
-
 def _bounds(size: int, sections: Sections) -> Sequence[int]:
     """Where to cut into so many parts, the first ones longer by one; or the places as given."""
     if not isinstance(sections, int | np.integer):
@@ -205,9 +196,12 @@ def _chunk(x: Value, chunks: int, axis: int = 0) -> Parts:
     return _split(x, max(-(-x.shape[axis] // chunks), 1), axis)
 
 
+def _cut(x: Value, bounds: Sequence[int], axis: int) -> Parts:
+    return cut(x, bounds, normalize_axis_index(axis, x.ndim))
+
+
 def _unbind(x: Value, axis: int = 0) -> Parts:
-    before = (slice(None),) * normalize_axis_index(axis, x.ndim)
-    return tuple(getitem(x, index=(*before, k)) for k in range(x.shape[axis]))
+    return unbound(x, normalize_axis_index(axis, x.ndim))
 
 
 composed("tensor_split", _array_split, "x", numpy=np.array_split)

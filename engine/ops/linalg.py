@@ -307,4 +307,4 @@ def _trace(x: Value, offset: int = 0) -> Value:
 op("linalg.matrix_rank", _matrix_rank, "x", numpy=np.linalg.matrix_rank)
 composed("linalg.matrix_transpose", t, "x", numpy=np.linalg.matrix_transpose, torch=None)
 composed("linalg.diagonal", _diagonal, "x", numpy=np.linalg.diagonal)
-composed("linalg.trace", _trace, "x", numpy=np.linalg.trace)
+composed("linalg.trace", _trace, "x", numpy=np.linalg.trace, torch=None)

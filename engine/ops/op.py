@@ -109,7 +109,8 @@ class Op(Row):
 
     Called with ndarrays it runs the forward; called with a Tensor it is recorded, so rules may
     call ops. ``view``: the answer may share memory with input 0. ``outputs``: the class of what it
-    returns, a named tuple, where that is more than one array.
+    returns, a named tuple, where that is more than one array. ``parts(k, **keywords)``: where those
+    share memory with input 0, the operation and keywords that would make a view of output ``k``.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class Op(Row):
         cost: Callable[..., int] | None = None,
         together: Rule | None = None,
         ordered: bool = False,
+        parts: Callable[..., tuple[Op, dict[str, Any]]] | None = None,
     ) -> None:
         super().__init__(name, forward, inputs, numpy=numpy, torch=torch, also=also)
         self.residuals = dict(residuals or {})
@@ -135,6 +137,7 @@ class Op(Row):
         self.answers: tuple[str, ...] = outputs._fields if outputs else ("ans",)
         self.environment = (*self.inputs, *self.keywords, *self.answers, *self.residuals)
         self.view = view
+        self.parts = parts
         self.cost = cost
         self.ordered = ordered
         self.together = together

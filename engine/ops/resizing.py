@@ -148,5 +148,5 @@ def _trim_zeros(filt: Value, trim: str = "fb", axis: int | Sequence[int] | None 
 
 
 composed("delete", _delete, "arr", numpy=np.delete, torch=None)
-composed("insert", _insert, "arr obj values", numpy=np.insert, torch=None)
+composed("insert", _insert, "arr", numpy=np.insert, torch=None)
 composed("trim_zeros", _trim_zeros, "filt", numpy=np.trim_zeros, torch=None)

@@ -2,7 +2,7 @@
 
 ``out[index] += g`` loses all but one of several additions to a place, and ``np.add.at`` is 3 to 20
 times slower than what is done here: ``np.bincount`` for short rows, sorting for long ones. See
-``docs/decisions/0009``.
+``docs/decisions/0011``.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ op("reshape", _reshape, "x", numpy=np.reshape, also="view", view=True, x=_restor
 op("flatten", _flatten, "x", numpy=np.ravel, view=True, x=_restore)
 op("squeeze", _squeeze, "x", numpy=np.squeeze, view=True, x=_restore)
 op("unsqueeze", _unsqueeze, "x", numpy=np.expand_dims, view=True, x=_restore)
-composed("unflatten", _unflatten, "x axis sizes")
+composed("unflatten", _unflatten, "x")
 
 # -- at least so many axes -------------------------------------------------------------------------
 
@@ -139,8 +139,8 @@ op(
     view=True,
     x=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
 )
-composed("moveaxis", _moveaxis, "x source destination", numpy=np.moveaxis, also="movedim")
-composed("rollaxis", _rollaxis, "a axis start", numpy=np.rollaxis, torch=None)
+composed("moveaxis", _moveaxis, "x", numpy=np.moveaxis, also="movedim")
+composed("rollaxis", _rollaxis, "a", numpy=np.rollaxis, torch=None)
 composed(
     "matrix_transpose",
     _matrix_transpose,

@@ -73,5 +73,5 @@ def _as_strided(x: Value, size: Shape, stride: Sequence[int], storage_offset: in
     return take(x.reshape(-1), index)
 
 
-composed("unfold", _unfold, "x axis size step")
+composed("unfold", _unfold, "x")
 composed("as_strided", _as_strided, "x")

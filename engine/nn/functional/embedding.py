@@ -38,7 +38,8 @@ def embedding(
             [2.]])
     """
     ids = _ids("embedding", input)
-    return record(_EMBEDDING, (ids, weight), {"padding_idx": padding_idx, "sparse": sparse})
+    checked = input if isinstance(input, Tensor) else ids  # a Tensor has a version
+    return record(_EMBEDDING, (checked, weight), {"padding_idx": padding_idx, "sparse": sparse})
 
 
 def embedding_bag(
