@@ -8,6 +8,7 @@ from enum import Enum
 
 from stress.core.outcome import Expect, Outcome, grade
 from stress.core.scenario import Params
+from stress.core.tactics import PLAIN, Tactics
 
 __all__ = ["Loss", "Result", "Row", "Verdict", "decide", "tabulate"]
 
@@ -51,7 +52,9 @@ class Result:
 
     ``overlap`` is the fraction of trials in which actors were inside the window together; None
     where nothing ran. ``reason`` says why the verdict is not PASS; ``stacks`` what every thread was
-    doing when the run hung or crashed.
+    doing when the run hung or crashed. ``fork`` counts the processes that ran the same. ``tokens``
+    name the schedules that failed; ``timeline`` is the first of them, a row (thread, point,
+    subject) for each step.
     """
 
     number: int
@@ -68,6 +71,10 @@ class Result:
     rows: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
     stacks: str = ""
+    tactics: Tactics = PLAIN
+    fork: int = 0
+    tokens: tuple[str, ...] = ()
+    timeline: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def interesting(self) -> int:

@@ -18,6 +18,7 @@ __all__ = [
     "Observation",
     "Params",
     "Scenario",
+    "Skip",
     "one_actor",
     "one_per_thread",
     "quick",
@@ -25,6 +26,10 @@ __all__ = [
 ]
 
 MODES = ("racy", "locked", "ordered", "reproducible", "functional")
+
+
+class Skip(Exception):
+    """Raised by a scenario's ``prepare`` where it cannot run at all; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ class Scenario:
     ``setup(fixture)`` for a fresh state, ``actor(state, index)`` once for every actor, all at the
     same time, and ``arbiter(state)`` after the last of them returned. An exception in an actor is
     the outcome ``"raised <type>"``; one in ``prepare``, ``setup`` or ``arbiter`` is an error of the
-    harness.
+    harness, unless ``prepare`` raises ``Skip``.
 
     ``outcomes`` declares, for each mode that applies, what samples may be. ``sizes`` lists the
     array sizes worth running, given the smallest at which NumPy lets go of the GIL; ``minimum`` the

@@ -2,15 +2,20 @@
 
 ::
 
-    schema        int: 1; raised when a field changes its meaning or goes
+    schema        int: 2; raised when a field changes its meaning or goes
     command       str: what was run
     environment   object: what it ran on, as ``doctor`` sees it
     seed          int
     results       list of objects, one for each scenario, mode and size:
         number, name, verdict, reason, unit, samples, trials, seconds, overlap, notes, stacks
-        params    object: mode, threads, size, dtype, seed
+        params    object: mode, threads, size, dtype, seed, explored
+        tactics   object: sync, chaos, switch_interval (seconds)
+        fork      int: which of the processes that ran the same
+        tokens    list of strings: the schedules that failed, for `replay`
+        timeline  list of (thread, point, subject): the first of them, step by step
         loss      null, or object: lost and offered (element-updates), rate, low, high (95 %)
-        rows      list of objects: key, count, expect (its class), why
+        rows      list of objects: key, count, expect (its class), why; share of the samples, with
+                  low and high, its 95 % interval
     training      list of objects, one for each mode trained:
         mode, threads, steps, seconds, staleness (steps by staleness), environment
         epochs    list of objects: epoch, loss, metric (test accuracy), seconds, steps_per_second
@@ -27,11 +32,12 @@ from typing import Any
 
 from engine.hogwild import TrainResult
 from stress.core.result import Result
+from stress.core.stats import wilson
 from stress.environment import Environment
 
 __all__ = ["SCHEMA", "document", "write"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def document(
@@ -48,10 +54,22 @@ def document(
         "command": command,
         "environment": environment.as_dict(),
         "seed": seed,
-        "results": [asdict(result) for result in results],
+        "results": [ran(result) for result in results],
         "training": [trained(result) for result in training],
         "exit_code": int(exit_code),
     }
+
+
+def ran(result: Result) -> dict[str, Any]:
+    """The result of one run as a plain dictionary."""
+    total = result.samples
+    rows = [
+        asdict(row)
+        | {"share": row.count / total if total else 0.0}
+        | asdict(wilson(row.count, total))
+        for row in result.rows
+    ]
+    return asdict(result) | {"rows": rows}
 
 
 def trained(result: TrainResult) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def report(tmp_path):
 
 
 def test_the_report_says_what_ran_on_what_and_how_it_ended(report):
-    assert report["schema"] == SCHEMA == 1
+    assert report["schema"] == SCHEMA == 2
     assert (report["command"], report["seed"], report["exit_code"]) == ("run", 7, 0)
     assert report["environment"]["cores"] == 2
 
@@ -178,12 +178,15 @@ def test_the_report_says_what_ran_on_what_and_how_it_ended(report):
 def test_the_report_holds_every_outcome_and_interval(report):
     (result,) = report["results"]
     assert result["params"] == {
-        "mode": "racy", "threads": 2, "size": 10_000, "dtype": "float64", "seed": 0
+        "mode": "racy", "threads": 2, "size": 10_000, "dtype": "float64", "seed": 0,
+        "explored": False,
     }  # fmt: skip
     assert result["loss"] == {"lost": 5, "offered": 1000, "rate": 0.005, "low": 0.002, "high": 0.01}
     assert result["rows"][0] == {
-        "key": "kept", "count": 100, "expect": "acceptable", "why": "all there"
+        "key": "kept", "count": 100, "expect": "acceptable", "why": "all there", "share": 1.0,
+        "low": pytest.approx(0.963, abs=1e-3), "high": 1.0,
     }  # fmt: skip
+    assert result["tactics"] == {"sync": "auto", "chaos": "off", "switch_interval": 1e-4}
     assert (result["verdict"], result["overlap"], result["notes"]) == (
         "PASS",
         0.75,
