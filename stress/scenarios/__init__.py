@@ -1,10 +1,23 @@
 """The scenarios that ship with the harness, one room a theme."""
 
-from stress.scenarios.accumulate import FIRST, ONES, SIZES
-from stress.scenarios.disjoint import DISJOINT
-from stress.scenarios.pool import FANOUT, ORDER
-from stress.scenarios.reset import TAKE, ZERO
+from stress.scenarios import accumulate, bits, disjoint, pool, reset, sharing
 
 __all__ = ["SCENARIOS"]
 
-SCENARIOS = (ONES, FIRST, SIZES, FANOUT, DISJOINT, ZERO, TAKE, ORDER)
+SCENARIOS = (
+    accumulate.ONES,
+    bits.BITS,
+    accumulate.FIRST,
+    accumulate.SIZES,
+    bits.DTYPES,
+    pool.FANOUT,
+    sharing.RELEASED,
+    sharing.RETAINED,
+    sharing.TWICE,
+    disjoint.DISJOINT,
+    reset.ZERO,
+    reset.TAKE,
+    pool.ORDER,
+    sharing.MIXED,
+    sharing.FUNCTIONS,
+)

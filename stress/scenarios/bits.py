@@ -1,0 +1,284 @@
+"""The numbers: dtypes and shapes are kept, and what the bits of a sum depend on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import fsum
+
+import numpy as np
+
+import engine
+from stress.core.outcome import Outcome, acceptable, forbidden, interesting, required
+from stress.core.scenario import Observation, Params, Scenario
+from stress.oracles.coding import Coding
+from stress.oracles.trap import GradTrap
+from stress.scenarios.common import (
+    EXACT,
+    FUNCTIONAL,
+    Array,
+    Declare,
+    Way,
+    always,
+    same_bits,
+    tally,
+    times,
+    trapped,
+)
+
+__all__ = ["BITS", "DTYPES"]
+
+
+# -- 4: dtypes, and sums over what broadcasting has stretched --------------------------------------
+
+ROWS = 3  # that a bias is stretched to
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A sort of leaf. Immutable. ``rows``: of the output that it is added to, 0 for its own shape.
+
+    ``gradients``: that of contribution *c* holds its code in one row, and zeros in the others.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    rows: int
+    gradients: Sequence[engine.Tensor]
+
+    def leaf(self) -> engine.Tensor:
+        """A new one."""
+        return engine.zeros(*self.shape, dtype=self.dtype, requires_grad=True)
+
+    def output(self, leaf: engine.Tensor) -> engine.Tensor:
+        """What the leaf is stretched to."""
+        if not self.rows:
+            return leaf.reshape(self.shape)
+        stretched: engine.Tensor = leaf + engine.zeros(self.rows, self.shape[-1], dtype=self.dtype)
+        return stretched
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What the trials of one run share. Immutable, but for the trap."""
+
+    params: Params
+    each: int
+    kinds: Sequence[Kind]
+    trap: GradTrap | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretched:
+    """One trial. ``wrong``: actor *i* alone writes item *i*."""
+
+    fixture: Kinds
+    way: Way
+    leaves: Sequence[engine.Tensor]
+    wrong: list[int]
+
+
+def kind(dtype: str, shape: tuple[int, ...], rows: int, total: int) -> Kind:
+    """A sort of leaf with the gradients of ``total`` contributions."""
+    code = Coding(dtype)
+    gradients = []
+    for c in range(total):
+        g = np.zeros((rows, shape[-1]) if rows else shape, dtype)
+        g[c % rows if rows else ...] = code.value(c)
+        gradients.append(engine.from_numpy(g))
+    return Kind(dtype, shape, rows, gradients)
+
+
+@contextmanager
+def kinds(params: Params) -> Iterator[Kinds]:
+    """Leaves of both dtypes, a bias and a row among them; float32 tells 12 contributions apart."""
+    each = times(params, max(1, 12 // params.threads))
+    total = each * params.threads
+    shapes = [("float64", (params.size,), 0), ("float64", (1, params.size), ROWS)]
+    if total <= Coding("float32").capacity:
+        shapes += [("float32", (params.size,), ROWS), ("float32", (1, params.size), 0)]
+    with trapped(params) as trap:
+        yield Kinds(params, each, [kind(*shape, total) for shape in shapes], trap)
+
+
+def start_kinds(fixture: Kinds) -> Stretched:
+    """A fresh leaf of each kind."""
+    params = fixture.params
+    leaves = [kind.leaf() for kind in fixture.kinds]
+    return Stretched(fixture, Way(params.mode), leaves, [0] * params.threads)
+
+
+def add_kinds(state: Stretched, index: int) -> None:
+    """One backward of all leaves for each contribution."""
+    fixture = state.fixture
+    for c in range(index * fixture.each, (index + 1) * fixture.each):
+        pairs = list(zip(fixture.kinds, state.leaves, strict=True))
+        outputs = [kind.output(leaf) for kind, leaf in pairs]
+        results = state.way(outputs, state.leaves, [kind.gradients[c] for kind in fixture.kinds])
+        for (kind, leaf), result in zip(pairs, results or (), strict=False):
+            whole = np.all(result == Coding(kind.dtype).value(c))
+            state.wrong[index] += not (whole and fits(result, leaf))
+
+
+def fits(grad: Array, leaf: engine.Tensor) -> bool:
+    """Whether a gradient has the shape and the dtype of its leaf."""
+    return bool(grad.shape == leaf.shape and grad.dtype == leaf.dtype)
+
+
+def judge_kinds(state: Stretched) -> Observation:
+    """Every contribution arrived, in an array like the leaf."""
+    fixture = state.fixture
+    offered = fixture.each * fixture.params.threads
+    if fixture.trap is not None:
+        samples, wrong = offered * len(state.leaves), sum(state.wrong)
+        return Observation(tally(fixture.trap, {"kept": samples - wrong, "wrong": wrong}))
+    seen: Counter[str] = Counter()
+    lost = 0
+    for kind, leaf in zip(fixture.kinds, state.leaves, strict=True):
+        total = state.way.read(leaf)
+        seen["another shape or dtype"] += not fits(total, leaf)
+        decoded = Coding(kind.dtype).decode(total, offered)
+        seen.update(decoded.outcomes)
+        lost += decoded.missing
+    size = offered * sum(leaf.numel() for leaf in state.leaves)
+    return Observation(+seen, lost, size)
+
+
+LIKE_THE_LEAF = (
+    forbidden("another shape or dtype", "a gradient has the shape and the dtype of its leaf"),
+    forbidden("doubled", "no contribution counts twice"),
+    forbidden("strange", "every element is the sum of some set of contributions"),
+)
+
+DTYPES = Scenario(
+    4,
+    "accumulate.dtypes",
+    "float32 and float64 leaves, some stretched by broadcasting: sums in their shape and dtype",
+    "contributions",
+    start_kinds,
+    add_kinds,
+    judge_kinds,
+    {
+        "racy": always(
+            acceptable("kept", "the contribution is in every element"),
+            interesting("lost", "racy: overwritten in every element"),
+            interesting("torn", "racy: overwritten in some elements, kept in others"),
+            *LIKE_THE_LEAF,
+        ),
+        **dict.fromkeys(
+            EXACT,
+            always(
+                acceptable("kept", "every contribution counts exactly once"),
+                forbidden("lost", "outside of racy nothing is lost"),
+                forbidden("torn", "outside of racy nothing is torn"),
+                *LIKE_THE_LEAF,
+            ),
+        ),
+        "functional": FUNCTIONAL,
+    },
+    prepare=kinds,
+)
+
+
+# -- 1: the bits of a sum --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the trials of one run share: contributions far apart in size, and their sums.
+
+    ``ordered``: the bits of adding them one after the other. ``exact``: those of their exact sum.
+    Immutable.
+    """
+
+    params: Params
+    each: int
+    gradients: Sequence[engine.Tensor]
+    ordered: Array
+    exact: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """One trial."""
+
+    fixture: Terms
+    way: Way
+    leaf: engine.Tensor
+
+
+@contextmanager
+def terms(params: Params) -> Iterator[Terms]:
+    """Numbers from 1e-6 to 1e6 of either sign: whatever is added first is rounded away."""
+    each = times(params, 4)
+    total = max(3, each * params.threads)  # two have one sum, whatever their order
+    random = np.random.default_rng(params.seed)
+    parts = random.normal(size=(total, params.size)) * 10.0 ** random.integers(-6, 7, (total, 1))
+    parts = parts.astype(params.dtype)
+    ordered = parts[0].copy()
+    for part in parts[1:]:
+        ordered += part
+    exact = np.array([fsum(column) for column in parts.T.tolist()]).astype(params.dtype)
+    yield Terms(params, each, [engine.from_numpy(part) for part in parts], ordered, exact)
+
+
+def start_terms(fixture: Terms) -> Summed:
+    """A fresh leaf, and fresh tickets."""
+    params = fixture.params
+    leaf = engine.zeros(params.size, dtype=params.dtype, requires_grad=True)
+    return Summed(fixture, Way(params.mode), leaf)
+
+
+def add_terms(state: Summed, index: int) -> None:
+    """Contribution *c* is that of actor *c* modulo their number, and ``ordered`` has ticket *c*."""
+    fixture = state.fixture
+    gives_tickets = fixture.params.mode == "ordered"
+    for c in range(index, len(fixture.gradients), fixture.params.threads):
+        output, gradient = state.leaf.reshape(-1), fixture.gradients[c]
+        state.way([output], [state.leaf], [gradient], ticket=c if gives_tickets else None)
+
+
+def judge_terms(state: Summed) -> Observation:
+    """Whose bits they are."""
+    fixture, total = state.fixture, state.way.read(state.leaf)
+    if same_bits([total], [fixture.exact]):
+        return Observation({"exact": 1})
+    in_order = same_bits([total], [fixture.ordered])
+    return Observation({"in order": 1} if in_order else {"other bits": 1})
+
+
+def control(params: Params) -> tuple[Outcome, ...]:
+    """What depends on the order of arrival has to show that it does, or the run has no power."""
+    return (
+        acceptable("in order", "they happened to arrive in the order of a single thread"),
+        acceptable("exact", "so few elements that nothing was rounded away"),
+        required("other bits", "the last bits depend on the order of arrival: the control"),
+    )
+
+
+SAME_BITS: dict[str, Declare] = {
+    "racy": control,
+    "locked": control,
+    "ordered": always(
+        acceptable("in order", "the same tickets give the same bits, whoever comes first"),
+        forbidden("*", "the bits are those of adding in the order of the tickets"),
+    ),
+    "reproducible": always(
+        acceptable("exact", "the exact sum, rounded once: no order can change it"),
+        forbidden("*", "the bits are those of the exact sum, in any order"),
+    ),
+}
+
+BITS = Scenario(
+    1,
+    "accumulate.bits",
+    "contributions of sizes far apart: what do the bits of their sum depend on?",
+    "sums",
+    start_terms,
+    add_terms,
+    judge_terms,
+    SAME_BITS,
+    prepare=terms,
+)
