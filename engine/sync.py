@@ -15,9 +15,10 @@ Both are process-wide. Setting them is externally synchronised: do it while no b
 """
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from queue import Empty as Empty
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -31,6 +32,8 @@ __all__ = [
     "controlled",
     "hook",
     "hooked",
+    "idle_get",
+    "in_main_thread",
     "local",
     "lock",
     "process_lock",
@@ -153,6 +156,24 @@ if hasattr(os, "register_at_fork"):
 def queue() -> "SimpleQueue[Any]":
     """An unbounded FIFO queue; its hand-off is the cheapest between two threads."""
     return primitives.queue()
+
+
+# Built without the GIL: an object that one thread has made and another drops last is freed by the
+# first, when that next runs; their reference counts are separate.
+_FREES_LATER = "t" in getattr(sys, "abiflags", "")
+_LOOK_UP = 0.5  # seconds
+
+
+def idle_get(jobs: "SimpleQueue[Any]") -> Any:
+    """The next item of a queue, for a thread that may wait long: it keeps nothing alive meanwhile.
+
+    Where threads free what they have made themselves, it looks up twice a second to do so.
+    """
+    if not _FREES_LATER or type(jobs) is not SimpleQueue:
+        return jobs.get()
+    while True:
+        with suppress(Empty):
+            return jobs.get(timeout=_LOOK_UP)
 
 
 def start_thread(target: Callable[[], object], name: str, *, daemon: bool = False) -> Joinable:

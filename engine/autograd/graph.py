@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import ref
 
 from .. import modes
 from ..errors import ArgumentError, HookError
@@ -88,7 +89,7 @@ def register_multi_grad_hook(
         raise ArgumentError(f"expects mode to be one of ('all', 'any') but got {mode!r}")
     if not all(isinstance(t, Tensor) and t.requires_grad for t in tensors):
         raise HookError("expected this hook to be registered on tensors that require grad")
-    nodes = [edge_of(t)[0] for t in tensors]
+    nodes = [ref(edge_of(t)[0]) for t in tensors]  # weak: they hold the hooks, which hold this
     key = object()
 
     def see(index: int, grad: Tensor) -> None:
@@ -96,7 +97,7 @@ def register_multi_grad_hook(
         with task.lock:
             if key not in task.notes:
                 reached = set(task.plan.nodes)
-                waiting = sum(node in reached for node in nodes) if mode == "all" else 1
+                waiting = sum(node() in reached for node in nodes) if mode == "all" else 1
                 task.notes = {**task.notes, key: [[None] * len(nodes), waiting]}
             note = task.notes[key]
             note[0][index] = grad

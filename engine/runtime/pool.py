@@ -142,7 +142,7 @@ class WorkerPool:
         modes.state.pools.append(self)  # a nested backward in a hook is helped by this pool too
         job: Job | None = None
         while True:
-            job = job or self._jobs.get()
+            job = job or sync.idle_get(self._jobs)
             if job is None:
                 # For the next: also for a thread that Ctrl-C kept out of the list while it started.
                 self._jobs.put(None)
