@@ -210,9 +210,8 @@ def test_all_ops_at_once_from_many_threads_give_the_sequential_bits():
 
     def work(offset: int) -> None:
         start.wait()
-        for at in range(offset % EACH, len(here), EACH):
-            if bits(*here[at]) != expected[at]:
-                wrong.append(here[at][0].name)
+        mine = range(offset % EACH, len(here), EACH)
+        wrong.extend(here[at][0].name for at in mine if bits(*here[at]) != expected[at])
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(THREADS)]
     for thread in threads:
