@@ -11,6 +11,7 @@ from typing import NoReturn
 from stress import arguments, bench, commands
 from stress.core.scenario import MODES
 from stress.exits import Exit
+from stress.explore import options as exploring
 from stress.train import MODES as TRAINING_MODES
 from stress.train import Training
 
@@ -70,6 +71,8 @@ def parser() -> Parser:
     )
     commands_of = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for add in (add_check, add_run, add_train, add_list, add_doctor, add_bench):
+        add(commands_of)
+    for add in (exploring.add_explore, exploring.add_replay, exploring.add_minimise):
         add(commands_of)
     return top
 

@@ -86,9 +86,12 @@ def ones(params: Params) -> Iterator[Fixture]:
 
 
 def start_ones(fixture: Fixture) -> State:
-    """A fresh leaf."""
+    """A fresh leaf; explored, with a gradient: the first is written under its lock in any mode."""
     params = fixture.params
-    return State(fixture, Way(params.mode), fresh_leaf(params), (), [0] * params.threads)
+    leaf = fresh_leaf(params)
+    if params.explored and params.mode != "functional":
+        leaf.grad = engine.zeros_like(leaf)
+    return State(fixture, Way(params.mode), leaf, (), [0] * params.threads)
 
 
 def add_ones(state: State, index: int) -> None:

@@ -47,12 +47,12 @@ def _add_racy(leaf: Node, buffer: np.ndarray, g: Value) -> None:
     # Under observation the addition is split where the hardware may split it, element by element:
     # between the points another thread's write is lost. Same race, wide enough to steer into.
     once = g.coalesce() if type(g) is RowSparse else None
-    whole = (..., g) if once is None else (once.ids, once.rows)
-    for touched, rows in _chunks(*whole, getattr(hook, "chunks", 1)):
+    touched, rows = (..., g) if once is None else (once.ids, once.rows)
+    for part, of in _chunks(touched, rows, getattr(hook, "chunks", 1)):
         hook("grad.read", leaf)
-        total = buffer[touched] + rows
+        total = buffer[part] + of
         hook("grad.store", leaf)
-        buffer[touched] = total
+        buffer[part] = total
 
 
 def _chunks(touched: Any, rows: np.ndarray, chunks: int) -> list[tuple[Any, np.ndarray]]:

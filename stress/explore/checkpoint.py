@@ -1,0 +1,80 @@
+"""Where a search stands, in a file, so that it can go on later."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from stress.explore.hookset import difference, hook_set
+from stress.explore.search import Search, Settings
+
+__all__ = ["Checkpoint", "CheckpointError", "title"]
+
+VERSION = 1
+EVERY = 5.0  # seconds between two writes
+
+
+class CheckpointError(ValueError):
+    """A file that this search cannot go on from."""
+
+
+def title(search: Search) -> str:
+    """What a configuration is called."""
+    target = search.target
+    params = target.params
+    return (
+        f"{target.scenario} {params.mode} threads={params.threads} size={params.size} "
+        f"dtype={params.dtype} seed={params.seed}"
+    )
+
+
+class Checkpoint:
+    """The states of all searches. ``path``: None writes nothing. Externally synchronised."""
+
+    def __init__(self, path: Path | None, settings: Settings) -> None:
+        self._path, self._settings = path, settings
+        self._states: dict[str, Any] = {}
+        self._written = monotonic()
+        if path is not None and path.exists() and path.stat().st_size:
+            self._states = self._read(path)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            places = tuple(document["hook_set"])
+            settings = document["settings"]
+            states: dict[str, Any] = document["states"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path} is no checkpoint: {error}") from None
+        if document.get("version") != VERSION:
+            raise CheckpointError(f"{path} has version {document.get('version')}, not {VERSION}")
+        if places != hook_set():
+            raise CheckpointError(
+                f"{path} is of an engine with other hook points: {difference(places)}"
+            )
+        mine = asdict(self._settings)
+        if different := [f"{k}={settings.get(k)}" for k in mine if settings.get(k) != mine[k]]:
+            raise CheckpointError(f"{path} was made with {', '.join(different)}; use the same")
+        return states
+
+    def known(self, search: Search) -> dict[str, Any] | None:
+        """Where ``search`` stood."""
+        return self._states.get(title(search))
+
+    def look(self, search: Search, *, now: bool = False) -> None:
+        """Write where ``search`` stands, if that was long enough ago, or ``now``."""
+        if self._path is None or not (now or monotonic() - self._written >= EVERY):
+            return
+        self._states[title(search)] = search.state()
+        document = {
+            "version": VERSION, "hook_set": hook_set(), "settings": asdict(self._settings),
+            "states": self._states,
+        }  # fmt: skip
+        beside = self._path.with_name(f"{self._path.name}.new")
+        beside.write_text(json.dumps(document), encoding="utf-8")
+        os.replace(beside, self._path)
+        self._written = monotonic()

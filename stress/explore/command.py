@@ -1,0 +1,251 @@
+"""The commands ``explore``, ``replay`` and ``minimise``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from time import monotonic
+from typing import Any
+
+from stress.core.child import Child, Crash, Failure, Hang
+from stress.core.scenario import Params, Scenario
+from stress.exits import Exit, exit_code
+from stress.explore.checkpoint import Checkpoint, CheckpointError, title
+from stress.explore.explore import Explored, Plan, conclude
+from stress.explore.search import LIMIT, Search, Settings, work_through
+from stress.explore.show import deadlock_table, explored_table, interleaving, timeline
+from stress.explore.token import Recorded, TokenError, fitting, read, write
+from stress.explore.work import Replayed, Request, Target, repeat, shrink
+from stress.report.tables import outcome_table
+from stress.report.terminal import Progress, progress, say, show
+from stress.scenarios import SCENARIOS
+
+__all__ = ["run_explore", "run_minimise", "run_replay"]
+
+SOURCE = "stress.scenarios"
+SHARE = 10.0  # seconds for each configuration, where no budget is given
+NUMBERED = 1_000  # schedules of a strategy that has no end of its own
+
+
+def run_explore(args: argparse.Namespace) -> Exit:
+    """Explore the scenarios that were asked for."""
+    targets = chosen(args)
+    if not targets:
+        complain("nothing to explore: `python -m stress list` shows the scenarios; give one, or "
+                 "--all, and a mode that it has")  # fmt: skip
+        return Exit.NOTHING
+    schedules = args.schedules or (None if args.strategy == "dfs" else NUMBERED)
+    settings = Settings(args.strategy, args.preemptions, args.depth, args.seed, schedules)
+    try:
+        checkpoint = Checkpoint(args.checkpoint, settings)
+    except CheckpointError as error:
+        complain(str(error))
+        return Exit.USAGE
+    plan = Plan(settings, args.minimise, args.files)
+    found = explore_all(targets, plan, checkpoint, args.budget, args.jobs)
+    return tell(args, found)
+
+
+def chosen(args: argparse.Namespace) -> list[Target]:
+    """The configurations to explore."""
+    wanted = [s for s in SCENARIOS if args.all or s.name in args.scenario]
+    return [
+        Target(SOURCE, scenario.name, params)
+        for scenario in wanted
+        for mode in scenario.modes
+        if mode in args.mode
+        for params in scenario.explore(Params(mode, args.threads, seed=args.seed))
+    ]
+
+
+@contextmanager
+def processes(count: int) -> Iterator[list[Child]]:
+    """So many child processes, for the block."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(Child()) for _ in range(count)]
+
+
+def explore_all(
+    targets: Sequence[Target], plan: Plan, checkpoint: Checkpoint, budget: float | None, jobs: int
+) -> list[Explored]:
+    """Explore each, in its share of the budget: what one does not need is left to the others."""
+    ends = monotonic() + (budget or SHARE * len(targets))
+    searches = [started(target, plan, checkpoint) for target in targets]
+    with processes(jobs) as children, progress(2 * len(targets)) as shown:
+        for _ in range(2):  # the second time for those whose share was too small
+            open_ones = [search for search in searches if not search.decided]
+            for number, search in enumerate(open_ones):
+                shown.begin(title(search))
+                share = max(0.1, (ends - monotonic()) / (len(open_ones) - number))
+                try:
+                    look = watcher(checkpoint, shown, monotonic(), share)
+                    work_through(search, children, share, look)
+                finally:
+                    checkpoint.look(search, now=True)
+        return [conclude(search, plan, children[0]) for search in searches]
+
+
+def started(target: Target, plan: Plan, checkpoint: Checkpoint) -> Search:
+    """The search of a configuration, or what is left of it."""
+    search = Search(target, plan.settings)
+    if (known := checkpoint.known(search)) is not None:
+        search.restore(known)
+    return search
+
+
+def watcher(
+    checkpoint: Checkpoint, shown: Progress, began: float, share: float
+) -> Callable[[Search], None]:
+    """Shows how a search goes, and keeps it."""
+
+    def look(search: Search) -> None:
+        seconds = max(1e-3, monotonic() - began)
+        note = f"{search.tally.schedules:,} schedules, {search.left:,} beginnings left"
+        shown.update(seconds / share, note)
+        checkpoint.look(search)
+
+    return look
+
+
+def tell(args: argparse.Namespace, found: Sequence[Explored]) -> Exit:
+    """Print the verdicts, what was found, and how to see it again."""
+    show(explored_table(found))
+    for explored in found:
+        detail(explored)
+    results = [explored.result for explored in found]
+    code = exit_code(results, args.fail_on)
+    total = sum(result.samples for result in results)
+    say(f"\n{total:,} schedules, each run twice; {args.strategy}, seed {args.seed}; "
+        f"exit code {code:d}: {code.meaning}")  # fmt: skip
+    if args.json:
+        document = {"command": "explore", "explored": [described(e) for e in found], "exit": code}
+        args.json.write_text(json.dumps(document, indent=2), encoding="utf-8")
+    return code
+
+
+def detail(explored: Explored) -> None:
+    """Print what is worth telling of one configuration."""
+    result = explored.result
+    where = f"{result.name} {result.params.mode} size {result.params.size}"
+    if result.reason:
+        say(f"\n{where}: {result.verdict}: {result.reason}")
+    if result.verdict == "FAIL":
+        show(outcome_table(result))
+    for finding in explored.findings:
+        say(f"{where}: {finding.words}\n  python -m stress replay {finding.token} --trace")
+        if finding.replayed.schedule.table:
+            show(deadlock_table(finding.replayed.schedule))
+    if result.stacks:
+        say(result.stacks)
+
+
+def described(explored: Explored) -> dict[str, Any]:
+    """One configuration for a JSON file."""
+    findings = [
+        {
+            "outcome": f.key, "class": f.expect, "token": f.token, "schedule": f.number,
+            "reproduced": f.reproduced, "minimised": f.smaller,
+            "timeline": timeline(f.replayed.schedule), "blocked": f.replayed.schedule.table,
+        }
+        for f in explored.findings
+    ]  # fmt: skip
+    return {
+        "result": asdict(explored.result), "findings": findings, "distinct": explored.distinct,
+        "exhaustive": explored.exhaustive, "left": explored.left,
+    }  # fmt: skip
+
+
+# -- one schedule ----------------------------------------------------------------------------------
+
+
+def find(recorded: Recorded) -> tuple[Scenario, Target]:
+    """The scenario of a token; raises ``TokenError`` where there is none that it fits."""
+    for scenario in SCENARIOS:
+        if scenario.name == recorded.scenario:
+            fitting(recorded, scenario)
+            return scenario, Target(SOURCE, scenario.name, recorded.params)
+    raise TokenError(f"there is no scenario {recorded.scenario!r}: `python -m stress list`")
+
+
+Call = Callable[[argparse.Namespace, Recorded, Target, Child], Exit]
+
+
+def with_token(args: argparse.Namespace, call: Call) -> Exit:
+    """Run a command on the schedule of a token, in a child process."""
+    try:
+        recorded = read(args.token)
+        _, target = find(recorded)
+    except TokenError as error:
+        complain(f"refused: {error}")
+        return Exit.USAGE
+    try:
+        with Child() as child:
+            return call(args, recorded, target, child)
+    except (Hang, Crash, Failure) as error:
+        complain(f"{error}\n{error.stacks}")
+        return {Hang: Exit.HANG, Crash: Exit.CRASH, Failure: Exit.HARNESS}[type(error)]
+
+
+def run_replay(args: argparse.Namespace) -> Exit:
+    """Run one schedule again, so many times."""
+    return with_token(args, replay)
+
+
+def replay(args: argparse.Namespace, recorded: Recorded, target: Target, child: Child) -> Exit:
+    """Run it, and say what it came to."""
+    request = Request(target, recorded.decisions, times=args.times)
+    replayed = child.call(repeat, request, LIMIT)
+    params = recorded.params
+    length = f"{len(recorded.decisions)} decisions, {replayed.schedule.preemptions} preemptions"
+    say(f"{recorded.scenario} {params.mode} threads={params.threads} size={params.size}: {length}")
+    if args.trace:
+        show(interleaving(replayed.schedule))
+    if replayed.schedule.table:
+        show(deadlock_table(replayed.schedule))
+    for key, times in replayed.outcomes.items():
+        say(f"{times}/{args.times} {key}")
+    if replayed.schedule.note:
+        say(replayed.schedule.note)
+    say(f"{replayed.expect}: {replayed.why}")
+    return verdict_of(args, replayed)
+
+
+def verdict_of(args: argparse.Namespace, replayed: Replayed) -> Exit:
+    """The exit code of a replay: does it come to what was expected, or else to what is allowed?"""
+    if replayed.problem:
+        complain(f"not as decided: {replayed.problem}")
+        return Exit.HARNESS
+    if args.expect is not None:
+        seen = set(replayed.schedule.outcomes) | {replayed.schedule.key}
+        if args.expect in seen and len(replayed.outcomes) == 1:
+            return Exit.PASS
+        complain(f"{args.expect!r} was expected, and it was {', '.join(replayed.outcomes)!r}")
+        return Exit.FORBIDDEN
+    return Exit.FORBIDDEN if replayed.expect in ("forbidden", "unknown") else Exit.PASS
+
+
+def run_minimise(args: argparse.Namespace) -> Exit:
+    """Make the schedule of a token smaller."""
+    return with_token(args, make_smaller)
+
+
+def make_smaller(
+    args: argparse.Namespace, recorded: Recorded, target: Target, child: Child
+) -> Exit:
+    """Print the smallest that was found."""
+    request = Request(target, recorded.decisions, seconds=args.budget or SHARE)
+    minimal = child.call(shrink, request, LIMIT)
+    show(interleaving(minimal.schedule))
+    say(f"{minimal.schedule.key}: {minimal.words}")
+    smaller = Recorded(recorded.scenario, recorded.params, minimal.schedule.chosen)
+    say(f"python -m stress replay {write(smaller, args.files)} --trace")
+    return Exit.PASS
+
+
+def complain(message: str) -> None:
+    """Print an error to standard error."""
+    print(f"stress: error: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,103 @@
+"""The command line of ``explore``, ``replay`` and ``minimise``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from stress import arguments
+from stress.core.scenario import MODES
+from stress.exits import Exit
+from stress.explore import command
+from stress.scenarios import SCENARIOS
+
+__all__ = ["add_explore", "add_minimise", "add_replay"]
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def duration(text: str) -> float:
+    """Seconds, from 90, 90s, 2m or 1h."""
+    found = re.fullmatch(r"([0-9.]+)([smh]?)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"must be a time such as 90, 90s, 2m or 1h, got {text!r}")
+    return arguments.positive(found[1]) * UNITS[found[2]]
+
+
+def scenario(text: str) -> str:
+    """The name of a scenario."""
+    if text not in (known := [scenario.name for scenario in SCENARIOS]):
+        raise argparse.ArgumentTypeError(f"unknown scenario {text!r}: one of {', '.join(known)}")
+    return text
+
+
+def add_explore(to: Any) -> None:
+    """All schedules, or some."""
+    it = to.add_parser(
+        "explore", help="run scenarios under a scheduler in control, schedule by schedule"
+    )
+    it.add_argument("scenario", nargs="*", type=scenario, help="names of scenarios")
+    it.add_argument("--all", action="store_true", help="all scenarios that can be controlled")
+    it.add_argument(
+        "--mode", type=arguments.modes, default=MODES, metavar="M[,M]",
+        help=f"modes to explore: {', '.join(MODES)} (default: all)",
+    )  # fmt: skip
+    it.add_argument(
+        "--strategy", choices=("dfs", "pct", "random"), default="dfs",
+        help="dfs: every schedule, those of few preemptions first; pct: random priorities, with a "
+        "bound on how likely a bug is missed; random: any thread, at every decision (default: dfs)",
+    )  # fmt: skip
+    numbers = (
+        ("--preemptions", arguments.whole, 2, "dfs: threads that are interrupted, at most"),
+        ("--depth", arguments.natural, None, "pct: depth of the bugs (default: 1 to 4 in turn)"),
+        ("--schedules", arguments.natural, None, "so many at most (default: dfs all; else 1000)"),
+        ("--threads", arguments.racers, 2, "threads that race"),
+        ("--seed", arguments.whole, 0, "seed of random choices"),
+        ("--jobs", arguments.natural, min(4, os.cpu_count() or 1), "processes that explore"),
+    )
+    for name, kind, value, text in numbers:
+        given = "" if value is None else f" (default: {value})"
+        it.add_argument(name, type=kind, default=value, metavar="N", help=text + given)
+    add_budget(it, "time for all together (default: 10 s for each configuration)")
+    it.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="keep in FILE where it stands, and go on"
+    )
+    it.add_argument("--minimise", action="store_true", help="make what was found smaller")
+    it.add_argument("--fail-on", action="append", choices=("interesting", "inconclusive"),
+                    default=[], help="as for `run`")  # fmt: skip
+    it.add_argument(
+        "--json", type=arguments.target, metavar="FILE", help="also write all figures to FILE"
+    )
+    it.set_defaults(call=command.run_explore)
+
+
+def add_budget(it: argparse.ArgumentParser, text: str) -> None:
+    """What limits a search, and where schedules go that are too long for a line."""
+    it.add_argument("--budget", type=duration, metavar="T", help=text)
+    it.add_argument(
+        "--files", type=Path, default=Path("stress-schedules"), metavar="DIR",
+        help="where schedules go that are too long for a token (default: stress-schedules)",
+    )  # fmt: skip
+
+
+def add_replay(to: Any) -> None:
+    """One schedule again."""
+    it = to.add_parser("replay", help="run one schedule again, by the token that was printed")
+    it.add_argument("token", help="the token, or the file that has it")
+    it.add_argument("--times", type=arguments.natural, default=1, metavar="N",
+                    help="runs (default: 1)")  # fmt: skip
+    it.add_argument("--expect", metavar="OUTCOME",
+                    help=f"exit code {Exit.FORBIDDEN:d} unless every run comes to it")  # fmt: skip
+    it.add_argument("--trace", action="store_true", help="show it, a column for each thread")
+    it.set_defaults(call=command.run_replay)
+
+
+def add_minimise(to: Any) -> None:
+    """One schedule, smaller."""
+    it = to.add_parser("minimise", help="look for a smaller schedule that comes to the same")
+    it.add_argument("token", help="the token, or the file that has it")
+    add_budget(it, "time for the search (default: 10 s)")
+    it.set_defaults(call=command.run_minimise)

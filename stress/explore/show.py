@@ -1,0 +1,67 @@
+"""Explorations on the terminal, and one schedule as a table with a column for each thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from stress.explore.explore import Explored
+from stress.explore.trial import Schedule
+from stress.report.terminal import Table
+
+__all__ = ["deadlock_table", "explored_table", "interleaving", "timeline"]
+
+SWITCH = "- - -"  # where a thread is left that could have gone on
+
+
+def explored_table(explored: Sequence[Explored]) -> Table:
+    """A row for each configuration."""
+    rows = [
+        (
+            item.result.name, item.result.params.mode, str(item.result.params.size),
+            item.result.verdict, f"{item.result.samples:,}", str(item.distinct),
+            "all" if item.exhaustive else "some", f"{item.result.seconds:.1f}",
+        )
+        for item in explored
+    ]  # fmt: skip
+    columns = ("scenario", "mode", "size", "verdict", "schedules", "outcomes", "of the bound", "s")
+    words = frozenset({"scenario", "mode", "verdict", "of the bound"})
+    return Table("explored", columns, rows, words)
+
+
+def timeline(schedule: Schedule) -> tuple[tuple[str, str, str], ...]:
+    """The schedule as rows of thread, point and subject."""
+    threads = schedule.threads
+    return tuple((threads[thread], point, subject) for thread, point, subject in schedule.events)
+
+
+def interleaving(schedule: Schedule) -> Table:
+    """The schedule, a column for each thread, time running down."""
+    used = sorted({event.thread for event in schedule.events})
+    columns = ("step", *(schedule.threads[thread] for thread in used))
+    return Table("", unique(columns), list(cells(schedule, used)), frozenset(columns[1:]))
+
+
+def unique(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, numbered where two are the same."""
+    return tuple(
+        name if names.count(name) == 1 else f"{name} ({names[:index].count(name) + 1})"
+        for index, name in enumerate(names)
+    )
+
+
+def cells(schedule: Schedule, used: Sequence[int]) -> Iterator[tuple[str, ...]]:
+    """The rows of the table."""
+    before = None
+    last = {event.thread: step for step, event in enumerate(schedule.events)}
+    for step, (thread, point, subject) in enumerate(schedule.events):
+        if before is not None and before != thread and last[before] > step:
+            yield "", *(SWITCH if column == before else "" for column in used)
+        text = f"{point} {subject}".rstrip()
+        yield str(step), *(text if column == thread else "" for column in used)
+        before = thread
+
+
+def deadlock_table(schedule: Schedule) -> Table:
+    """Who waits for what, who holds that, and what they hold themselves."""
+    columns = ("thread", "waits for", "held by", "holds")
+    return Table("nobody can go on", columns, schedule.table, frozenset(columns))

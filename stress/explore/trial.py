@@ -1,0 +1,222 @@
+"""One schedule of a scenario: set up, act and judge under a scheduler in control."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import engine
+from stress.core.outcome import Expect, Outcome, grade
+from stress.core.runner import raised_in
+from stress.core.scenario import Observation, Params, Scenario
+from stress.explore.primitives import Controlled
+from stress.explore.scheduler import Abort, Chooser, Control, Decision, Event, Strand
+
+__all__ = ["CHUNKS", "Lab", "Schedule"]
+
+CHUNKS = 2  # parts of an unlocked addition in place, each read and stored by itself
+TIDY = 200  # schedules between two collections of garbage
+
+# The classes of outcomes, the worst first.
+WORST = (
+    Expect.FORBIDDEN, Expect.UNKNOWN, Expect.REQUIRED, Expect.INTERESTING, Expect.ACCEPTABLE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What one schedule came to. Immutable.
+
+    ``table``: of a deadlock, for each thread its name, what it waits for, who holds that, and what
+    it holds itself.
+    """
+
+    outcomes: Mapping[str, int]
+    note: str
+    decisions: tuple[Decision, ...]
+    events: tuple[Event, ...]
+    threads: tuple[str, ...]
+    table: tuple[tuple[str, str, str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """All of its outcomes, in words."""
+        return ", ".join(
+            key if times == 1 else f"{times} {key}" for key, times in sorted(self.outcomes.items())
+        )
+
+    @property
+    def chosen(self) -> bytes:
+        """The decisions alone: the numbers of threads."""
+        return bytes(decision.chosen for decision in self.decisions)
+
+    @property
+    def preemptions(self) -> int:
+        """What its decisions cost."""
+        return sum(d.costs[d.options.index(d.chosen)] for d in self.decisions)
+
+    def worst(self, outcomes: Sequence[Outcome]) -> Outcome:
+        """The worst of what it showed, of the declared ``outcomes``."""
+        graded = [grade(outcomes, key) for key in self.outcomes]
+        return min(graded, key=lambda outcome: WORST.index(outcome.expect))
+
+
+class Points:
+    """The engine's hook: every point of it is one of the scheduler's."""
+
+    chunks = CHUNKS
+
+    def __init__(self, control: Control, before: engine.sync.Hook | None) -> None:
+        self._control, self._before = control, before
+
+    def __call__(self, point: str, subject: object) -> None:
+        if self._before is not None:
+            self._before(point, subject)
+        self._control.point(point, subject)
+
+
+class Crew:
+    """All actors: the first thread waits for their end."""
+
+    kind = "actors"
+
+    def __init__(self, actors: Sequence[Strand]) -> None:
+        self._actors = actors
+
+    def free(self, strand: Strand) -> bool:
+        """Whether all have ended."""
+        return all(actor.ended for actor in self._actors)
+
+    def holder(self) -> str:
+        """Those that have not."""
+        return ", ".join(actor.name for actor in self._actors if not actor.ended)
+
+
+class Lab:
+    """Runs schedules of one scenario in one configuration. Externally synchronised.
+
+    A ``with`` block: it holds the scenario's fixture. Process-wide: one at a time, while nothing
+    else uses the engine.
+    """
+
+    def __init__(self, scenario: Scenario, params: Params) -> None:
+        self.scenario, self.params = scenario, params
+        self.outcomes = scenario.outcomes[params.mode](params)
+        self._stack = ExitStack()
+        self._runs = 0
+
+    def __enter__(self) -> Lab:
+        self._stack.enter_context(collector_off())
+        self._fixture = self._stack.enter_context(self.scenario.prepare(self.params))
+        # The default pool would be made by the first schedule, and have the cores of this machine.
+        self._alone: AbstractContextManager[Any] = engine.WorkerPool(0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, chooser: Chooser) -> Schedule:
+        """Run one schedule. Raises what the scenario's own set-up or arbiter raises."""
+        self._runs += 1
+        if self._runs % TIDY == 0:
+            gc.collect()
+        control = Control(chooser)
+        seen: list[Observation] = []
+        errors: list[Exception] = []
+        with (
+            reports(control.reported),
+            engine.sync.hooked(Points(control, engine.sync.hook)),
+            engine.sync.controlled(Controlled(control)),
+        ):
+            control.run(lambda: self._trial(control, seen, errors))
+        if errors:
+            raise errors[0]
+        return conclude(control, seen)
+
+    def _trial(self, control: Control, seen: list[Observation], errors: list[Exception]) -> None:
+        """The first thread: it starts the actors, waits for them, and judges."""
+        crew = self.scenario.crew(self.params)
+        raised: list[BaseException | None] = [None] * crew
+        try:
+            with self._alone:
+                state = self.scenario.setup(self._fixture)
+                actors = Crew([
+                    control.start(self._actor(state, index, raised), f"actor {index}")
+                    for index in range(crew)
+                ])  # fmt: skip
+                first = control.here()
+                assert first is not None
+                control.wait(first, actors)
+                seen.append(raised_in(raised) or self.scenario.arbiter(state))
+        except Exception as error:
+            errors.append(error)
+
+    def _actor(
+        self, state: Any, index: int, raised: list[BaseException | None]
+    ) -> Callable[[], None]:
+        def act() -> None:
+            try:
+                with self._alone:
+                    self.scenario.actor(state, index)
+            except Abort:
+                raise
+            except BaseException as error:  # SystemExit too: what an actor raises is an outcome
+                raised[index] = error
+
+        return act
+
+
+def conclude(control: Control, seen: Sequence[Observation]) -> Schedule:
+    """What a schedule came to."""
+    outcomes: dict[str, int] = dict(seen[0].outcomes) if seen else {}
+    note = seen[0].note if seen else ""
+    if control.failure:
+        outcomes[control.failure] = 1
+        note = "; ".join(map(blocked, control.table))
+    for error in control.reported:
+        key = f"reported {type(error).__name__}"
+        outcomes[key] = outcomes.get(key, 0) + 1
+        note = note or f"{type(error).__name__}: {error}"
+    return Schedule(
+        outcomes, note, tuple(control.decisions), tuple(control.events),
+        tuple(strand.name for strand in control.strands), tuple(control.table),
+    )  # fmt: skip
+
+
+def blocked(row: tuple[str, str, str, str]) -> str:
+    """One thread of a deadlock, in words."""
+    name, waits, holder, holds = row
+    words = f"{name} waits for {waits or 'its turn'}"
+    words += f" of {holder}" if holder else ""
+    return words + (f" and holds {holds}" if holds else "")
+
+
+@contextmanager
+def reports(into: list[BaseException]) -> Iterator[None]:
+    """Collect what threads report, instead of printing it, for the block. Process-wide."""
+
+    def keep(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and not isinstance(args.exc_value, Abort):
+            into.append(args.exc_value)
+
+    before, threading.excepthook = threading.excepthook, keep
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """No collection of garbage at a moment that nobody decided, for the block. Process-wide."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

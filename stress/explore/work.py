@@ -1,0 +1,211 @@
+"""What child processes do: run a batch of schedules, each twice; run one schedule many times."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from stress.core.child import Report
+from stress.core.outcome import Outcome
+from stress.core.scenario import Params, Scenario
+from stress.explore.minimise import Minimal, minimise
+from stress.explore.scheduler import Chooser
+from stress.explore.strategies import DEPTHS, Follow, Priorities, Walk, alternatives
+from stress.explore.trial import Lab, Schedule
+
+__all__ = ["Batch", "Example", "Replayed", "Request", "Tally", "Target", "difference", "repeat",
+           "run_batch", "shrink"]  # fmt: skip
+
+EVERY = 10  # schedules between two signs of life
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One configuration of a scenario, by names: ``scenario`` in ``SCENARIOS`` of ``source``."""
+
+    source: str
+    scenario: str
+    params: Params
+
+    def find(self) -> Scenario:
+        """The scenario itself."""
+        scenarios: tuple[Scenario, ...] = importlib.import_module(self.source).SCENARIOS
+        return next(scenario for scenario in scenarios if scenario.name == self.scenario)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Schedules to run: with ``dfs``, one from each beginning; else those of these ``numbers``.
+
+    ``seconds``: what has not begun after them is left. ``level``: what the beginnings cost.
+    """
+
+    target: Target
+    strategy: str
+    level: int = 0
+    bound: float = 2
+    depth: int | None = None
+    seed: int = 0
+    beginnings: tuple[bytes, ...] = ()
+    numbers: tuple[int, ...] = ()
+    seconds: float = 1.0
+
+    @property
+    def items(self) -> Sequence[bytes | int]:
+        """What there is to run."""
+        return self.beginnings or self.numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """The first schedule that came to something. ``number``: the how-manieth it was."""
+
+    number: int
+    decisions: bytes
+    note: str
+    expect: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a number of schedules came to. ``outcomes``: in how many schedules each was seen.
+
+    ``examples``: by all the outcomes of a schedule together. ``racing``: schedules in which there
+    was something to decide. ``unsteady``: how two runs of one schedule differed. ``todo``:
+    beginnings that this has found, with what they cost; ``left``: those it had no time for.
+    """
+
+    schedules: int = 0
+    racing: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Example] = field(default_factory=dict)
+    unsteady: str = ""
+    todo: list[tuple[int, bytes]] = field(default_factory=list)
+    left: Sequence[bytes | int] = ()
+
+    def add(self, schedule: Schedule, outcomes: tuple[Outcome, ...]) -> str:
+        """Count a schedule; the class of the worst it showed."""
+        expect = schedule.worst(outcomes).expect
+        self.schedules += 1
+        self.racing += bool(schedule.decisions)
+        self.outcomes.update(schedule.outcomes.keys())
+        example = Example(self.schedules, schedule.chosen, schedule.note, expect.value)
+        self.examples.setdefault(schedule.key, example)
+        return expect.value
+
+    @property
+    def failed(self) -> bool:
+        """Whether an outcome that fails was seen."""
+        return any(e.expect in ("forbidden", "unknown") for e in self.examples.values())
+
+
+def run_batch(batch: Batch, report: Report) -> Tally:
+    """Run the schedules of ``batch``, until one fails, differs from itself, or time is up."""
+    tally, ends = Tally(), monotonic() + batch.seconds
+    items = batch.items
+    with Lab(batch.target.find(), batch.target.params) as lab:
+        choosers = strategy(batch, lab)
+        for index, item in enumerate(items):
+            if tally.failed or tally.unsteady or (index and monotonic() > ends):
+                tally.left = items[index:]
+                break
+            chooser = choosers(item)
+            schedule = lab.run(chooser)
+            tally.add(schedule, tuple(lab.outcomes))
+            tally.unsteady = getattr(chooser, "problem", "") or second_look(lab, schedule)
+            if isinstance(item, bytes):
+                tally.todo += alternatives(schedule, len(item), batch.bound)
+            if index % EVERY == 0:
+                report(index)
+    return tally
+
+
+def strategy(batch: Batch, lab: Lab) -> Callable[[bytes | int], Chooser]:
+    """Makes who decides, for each item of the batch."""
+    if batch.strategy == "dfs":
+        return lambda item: Follow(item if isinstance(item, bytes) else b"")
+    if batch.strategy == "random":
+        return lambda item: Walk(f"{batch.seed}:{item!r}")
+    steps = len(lab.run(Follow()).decisions)
+    return lambda item: Priorities(f"{batch.seed}:{item!r}", depth(batch, item), steps)
+
+
+def depth(batch: Batch, item: bytes | int) -> int:
+    """The depth of the bugs that schedule ``item`` looks for."""
+    return batch.depth or DEPTHS[int(item) % len(DEPTHS)]
+
+
+def second_look(lab: Lab, schedule: Schedule) -> str:
+    """Run ``schedule`` again, and say how that differs; "" if it does not."""
+    chooser = Follow(schedule.chosen)
+    again = lab.run(chooser)
+    return difference(schedule, again) or chooser.strictly()
+
+
+def difference(first: Schedule, second: Schedule) -> str:
+    """The first difference between two runs of a schedule; "" if there is none."""
+    for step, (one, two) in enumerate(zip(words(first), words(second), strict=False)):
+        if one != two:
+            return f"step {step} was {one!r}, and the second time {two!r}"
+    if len(first.events) != len(second.events):
+        return f"{len(first.events)} steps, and the second time {len(second.events)}"
+    if first.key != second.key:
+        return f"the outcome was {first.key!r}, and the second time {second.key!r}"
+    return ""
+
+
+def words(schedule: Schedule) -> Iterator[str]:
+    """Its events, one after the other."""
+    for thread, point, subject in schedule.events:
+        yield f"{schedule.threads[thread]}: {point} {subject}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A schedule to run ``times`` times, or to make smaller within ``seconds``.
+
+    ``key``: what it came to when it was found, if known.
+    """
+
+    target: Target
+    decisions: bytes
+    key: str = ""
+    times: int = 10
+    seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the runs of one schedule came to, and the last of them. ``problem``: the first time that
+    one did not go as decided, or not as the others."""
+
+    outcomes: dict[str, int]
+    schedule: Schedule
+    expect: str
+    why: str
+    problem: str
+
+
+def repeat(request: Request, report: Report) -> Replayed:
+    """Run one schedule again and again."""
+    seen: Counter[str] = Counter()
+    problem, before = "", None
+    with Lab(request.target.find(), request.target.params) as lab:
+        for number in range(request.times):
+            chooser = Follow(request.decisions)
+            schedule = lab.run(chooser)
+            seen[schedule.key] += 1
+            problem = problem or chooser.strictly() or difference(before or schedule, schedule)
+            before = before or schedule
+            report(number)
+        worst = schedule.worst(lab.outcomes)
+    return Replayed(dict(seen), schedule, worst.expect.value, worst.why, problem)
+
+
+def shrink(request: Request, report: Report) -> Minimal:
+    """A smaller schedule that comes to the same."""
+    with Lab(request.target.find(), request.target.params) as lab:
+        return minimise(lab.run, request.decisions, request.seconds, report)
