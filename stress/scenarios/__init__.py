@@ -1,6 +1,6 @@
 """The scenarios that ship with the harness, one room a theme."""
 
-from stress.scenarios import accumulate, bits, disjoint, pool, reset, sharing
+from stress.scenarios import accumulate, bits, disjoint, pool, reset, sharing, step
 
 __all__ = ["SCENARIOS"]
 
@@ -16,7 +16,11 @@ SCENARIOS = (
     sharing.TWICE,
     disjoint.DISJOINT,
     reset.ZERO,
+    reset.THIRD,
     reset.TAKE,
+    reset.HISTORY,
+    reset.READ,
+    step.STEP,
     pool.ORDER,
     sharing.MIXED,
     sharing.FUNCTIONS,

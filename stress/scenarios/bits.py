@@ -54,9 +54,9 @@ class Kind:
 
     def output(self, leaf: engine.Tensor) -> engine.Tensor:
         """What the leaf is stretched to."""
-        if not self.rows:
-            return leaf.reshape(self.shape)
-        stretched: engine.Tensor = leaf + engine.zeros(self.rows, self.shape[-1], dtype=self.dtype)
+        stretched: engine.Tensor = leaf.reshape(self.shape)
+        if self.rows:
+            stretched = leaf + engine.zeros(self.rows, self.shape[-1], dtype=self.dtype)
         return stretched
 
 

@@ -1,21 +1,23 @@
-"""Resets race accumulation: ``zero_grad()`` and ``take_grad()`` are atomic against it."""
+"""What touches ``.grad`` while others accumulate: resets, takes, reads."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 import engine
 from stress.core.outcome import acceptable, forbidden, interesting
-from stress.core.scenario import Observation, Scenario
+from stress.core.scenario import Observation, Params, Scenario, quick
 from stress.oracles.coding import Coding, Decoded
-from stress.scenarios.accumulate import Fixture, coded, named
-from stress.scenarios.common import EXACT, Array, Way, always, fresh_leaf
+from stress.oracles.history import Recorder, bag, explain, linearize
+from stress.scenarios.accumulate import ANY, QUICK, RACES, Fixture, coded, named
+from stress.scenarios.common import EXACT, Array, Way, always, fresh_leaf, times
 
-__all__ = ["TAKE", "ZERO"]
+__all__ = ["HISTORY", "READ", "TAKE", "THIRD", "ZERO"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def accumulate(state: State, index: int) -> Iterator[None]:
     for number in range(fixture.each):
         gradient = fixture.gradients[index * fixture.each + number]
         state.way.one(state.leaf.reshape(-1), state.leaf, gradient)
-        if resets and number % 4 == 1:
+        if resets and (number % 4 == 1 or params.explored):
             yield
 
 
@@ -151,4 +153,215 @@ TAKE = Scenario(
     },
     prepare=coded,
     minimum=lambda params: 1_000,
+)
+
+
+# -- 10: somebody who contributes nothing zeroes ---------------------------------------------------
+
+ZEROINGS = 8
+
+
+def one_more(params: Params) -> int:
+    """Those who accumulate, and one who does not."""
+    return params.threads + 1
+
+
+def add_or_zero(state: State, index: int) -> None:
+    """The last actor zeroes in place, the others accumulate."""
+    params = state.fixture.params
+    if index < params.threads:
+        for _ in accumulate(state, index):
+            pass
+        return
+    for _ in range(times(params, ZEROINGS)):
+        state.leaf.zero_grad(set_to_none=False)
+
+
+def judge_third(state: State) -> Observation:
+    """What is left of each actor's contributions is the last of them, whole."""
+    fixture, decoded = state.fixture, decode(state)
+    fates = Counter(decoded.outcomes)
+    fates["zeroed"] = fates.pop("lost", 0)
+    outside = [
+        actor
+        for actor in range(fixture.params.threads)
+        if not is_suffix(decoded, range(actor * fixture.each, (actor + 1) * fixture.each))
+    ]
+    if outside:
+        fates["outside"] = len(outside)
+    note = "; ".join(f"of actor {actor} not the last are left" for actor in outside)
+    return Observation(+fates, note=note)
+
+
+def is_suffix(decoded: Decoded, mine: range) -> bool:
+    """Whether those of ``mine`` that were zeroed came before all that were not."""
+    gone = [index in decoded.lost for index in mine]
+    return gone == sorted(gone, reverse=True)
+
+
+THIRD = Scenario(
+    10,
+    "reset.third",
+    "a third thread zeroes .grad in place while others accumulate",
+    "contributions",
+    start,
+    add_or_zero,
+    judge_third,
+    {
+        "racy": always(
+            acceptable("kept", "came after the last zeroing"),
+            acceptable("zeroed", "came before a zeroing, or raced with one"),
+            interesting("torn", "racy: met another contribution, or a zeroing half-way"),
+            interesting("outside", "racy: lost to another contribution, not to a zeroing"),
+            forbidden("doubled", "racy may lose, but counts no contribution twice"),
+            NEVER_RAISES,
+        ),
+        **dict.fromkeys(
+            EXACT,
+            always(
+                acceptable("kept", "came after the last zeroing"),
+                acceptable("zeroed", "came before a zeroing"),
+                forbidden("torn", "zero_grad is atomic against accumulation"),
+                forbidden("outside", "a zeroing takes all that came before it, or nothing"),
+                forbidden("doubled", "no contribution counts twice"),
+                NEVER_RAISES,
+            ),
+        ),
+    },
+    prepare=coded,
+    crew=one_more,
+    minimum=lambda params: 1_000,
+)
+
+
+# -- 12: somebody reads ----------------------------------------------------------------------------
+
+READINGS = 16
+
+
+def add_or_read(state: State, index: int) -> None:
+    """The last actor reads, every other time under the lock; the others accumulate."""
+    params = state.fixture.params
+    if index < params.threads:
+        for _ in accumulate(state, index):
+            pass
+        return
+    for number in range(times(params, READINGS, 2)):
+        if number % 2:
+            state.taken.append(state.way.read(state.leaf).copy())
+        else:
+            with state.leaf.grad_lock:
+                state.taken.append(state.way.read(state.leaf).copy())
+
+
+def judge_reads(state: State) -> Observation:
+    """A reading is whole if all elements have seen the same contributions."""
+    seen: Counter[str] = Counter()
+    for number, reading in enumerate(state.taken):
+        whole = bool((reading == reading[0]).all())
+        seen[("plain " if number % 2 else "locked ") + ("whole" if whole else "torn")] += 1
+    return Observation(seen)
+
+
+PLAIN = (
+    acceptable("plain whole", "nothing came between"),
+    interesting("plain torn", "without grad_lock, a reader may meet an addition half-way"),
+)
+
+READ = Scenario(
+    12,
+    "reset.read",
+    "a third thread reads .grad while others accumulate: whole under grad_lock",
+    "readings",
+    start,
+    add_or_read,
+    judge_reads,
+    {
+        "racy": always(
+            acceptable("locked whole", "nothing came between"),
+            interesting("locked torn", "racy takes no lock, so a reader's lock keeps nobody out"),
+            *PLAIN,
+        ),
+        **dict.fromkeys(
+            EXACT,
+            always(
+                acceptable("locked whole", "under grad_lock nobody adds"),
+                forbidden("locked torn", "under grad_lock nobody adds"),
+                *PLAIN,
+            ),
+        ),
+    },
+    prepare=coded,
+    crew=one_more,
+    sizes=lambda edge: (10_000, 1_000_000),
+    tags=lambda params: quick(params) if params.size > RACES and params.mode in QUICK else ANY,
+)
+
+
+# -- 11: every take is explained -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One trial, with all calls that were made of ``.grad``."""
+
+    state: State
+    recorder: Recorder
+
+
+def start_recorded(fixture: Fixture) -> Recorded:
+    """Nothing was called yet."""
+    return Recorded(start(fixture), Recorder())
+
+
+STEPS = 4  # of each actor: the search for an order is short
+
+
+def record(recorded: Recorded, index: int) -> None:
+    """Add and take in turn."""
+    state = recorded.state
+    first, leaf = index * state.fixture.each, state.leaf
+    for c in range(first, first + times(state.fixture.params, min(STEPS, state.fixture.each))):
+        gradient = state.fixture.gradients[c]
+        recorded.recorder("add", c, partial(state.way.one, leaf.reshape(-1), leaf, gradient))
+        recorded.recorder("take", None, partial(contents, state))
+
+
+def contents(state: State) -> frozenset[int] | None:
+    """Take what is there, and name it; None where it is torn or doubled."""
+    taken = state.leaf.take_grad()
+    if taken is None:
+        return frozenset()
+    total = len(state.fixture.gradients)
+    decoded = Coding(state.fixture.params.dtype).decode(taken.numpy(), total)
+    if decoded.torn or decoded.doubled or decoded.strange:
+        return None
+    return frozenset(range(total)) - set(decoded.lost)
+
+
+def judge_history(recorded: Recorded) -> Observation:
+    """Is there an order in which each take finds what was added since the one before?"""
+    calls = recorded.recorder.calls
+    explained = linearize(calls, bag, frozenset()) is not None
+    key = "explained" if explained else "unexplained"
+    return Observation({key: 1}, note="" if explained else explain(calls))
+
+
+HISTORY = Scenario(
+    11,
+    "reset.history",
+    "backwards and take_grad() in turn: some order of them explains what every take found",
+    "histories",
+    start_recorded,
+    record,
+    judge_history,
+    dict.fromkeys(  # not in `ordered`: what comes early is added later than its call returns
+        ("locked", "reproducible"),
+        always(
+            acceptable("explained", "each take found what was added since the one before"),
+            forbidden("unexplained", "accumulation and take_grad are single steps"),
+            NEVER_RAISES,
+        ),
+    ),
+    prepare=coded,
 )
