@@ -41,12 +41,19 @@ class Decision(NamedTuple):
 
     ``options``: their numbers, first the one that goes on by default: the one that runs, if it can.
     ``costs``: what each costs of a bound: 1 where it interrupts a thread that could have gone on,
-    and 1 where a timeout passes although there is something else to do.
+    and 1 where a timeout passes although there is something else to do. ``step``: the number of
+    events before it.
     """
 
     options: tuple[int, ...]
     costs: tuple[int, ...]
     chosen: int
+    step: int = 0
+
+    @property
+    def cost(self) -> int:
+        """What was spent."""
+        return self.costs[self.options.index(self.chosen)]
 
 
 class Chooser(Protocol):
@@ -115,13 +122,13 @@ class Control:
         strand: Strand | None = getattr(_mine, "strand", None)
         return strand if strand is not None and _mine.control is self else None
 
-    def point(self, what: str, subject: object = None) -> None:
+    def point(self, what: str, subject: object = None, value: str = "") -> None:
         """Somebody else may go on here. Raises ``Abort`` when the schedule is broken off."""
         strand = self.here()
         if strand is None:
             return
         self.check()
-        self.note(strand, what, subject)
+        self.note(strand, what, subject, value)
         self._hand_over(strand)
 
     def wait(self, strand: Strand, resource: Resource, *, timed: bool = False) -> bool:
@@ -137,10 +144,10 @@ class Control:
         if self.aborting:
             raise Abort
 
-    def note(self, strand: Strand, what: str, subject: object) -> None:
+    def note(self, strand: Strand, what: str, subject: object, value: str = "") -> None:
         """Write down what ``strand`` does."""
         name = "" if subject is None else self.name(subject)
-        self.events.append(Event(strand.index, what, name))
+        self.events.append(Event(strand.index, what, f"{name} {value}".strip()))
         if len(self.events) > self.limit:
             self._break_off("endless")
 
@@ -196,7 +203,7 @@ class Control:
             for strand in several
         )
         chosen = self.chooser.choose(options, costs)
-        self.decisions.append(Decision(options, costs, chosen))
+        self.decisions.append(Decision(options, costs, chosen, len(self.events)))
         return self.strands[chosen]
 
     def _live(self, strand: Strand, target: Callable[[], object]) -> None:

@@ -51,14 +51,13 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
 
 def cells(schedule: Schedule, used: Sequence[int]) -> Iterator[tuple[str, ...]]:
     """The rows of the table."""
-    before = None
-    last = {event.thread: step for step, event in enumerate(schedule.events)}
+    left = {decision.step for decision in schedule.decisions if decision.cost}
     for step, (thread, point, subject) in enumerate(schedule.events):
-        if before is not None and before != thread and last[before] > step:
+        if step in left:
+            before = schedule.events[step - 1].thread
             yield "", *(SWITCH if column == before else "" for column in used)
         text = f"{point} {subject}".rstrip()
         yield str(step), *(text if column == thread else "" for column in used)
-        before = thread
 
 
 def deadlock_table(schedule: Schedule) -> Table:

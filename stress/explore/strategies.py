@@ -97,4 +97,4 @@ def alternatives(schedule: Schedule, given: int, bound: float) -> Iterator[tuple
             for option, cost in zip(decision.options, decision.costs, strict=True):
                 if option != decision.chosen and spent + cost <= bound:
                     yield spent + cost, chosen[:number] + bytes([option])
-        spent += decision.costs[decision.options.index(decision.chosen)]
+        spent += decision.cost

@@ -63,6 +63,8 @@ def decode(token: str) -> Recorded:
         payload = b32decode(text.upper() + "=" * (-len(text) % 8))
     except Base32Error:
         raise TokenError("the token is damaged: not base32") from None
+    if b32encode(payload).decode().rstrip("=").lower() != text.lower():
+        raise TokenError("the token is damaged: it does not end as it should")
     if len(payload) < 5 or crc_hqx(payload[:-2], 0) != int.from_bytes(payload[-2:], "big"):
         raise TokenError("the token is damaged: a part is missing, or a letter is wrong")
     if payload[0] != VERSION:

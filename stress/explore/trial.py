@@ -9,16 +9,28 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 import engine
 from stress.core.outcome import Expect, Outcome, grade
 from stress.core.runner import raised_in
 from stress.core.scenario import Observation, Params, Scenario
 from stress.explore.primitives import Controlled
-from stress.explore.scheduler import Abort, Chooser, Control, Decision, Event, Strand
+from stress.explore.scheduler import (
+    PATIENCE,
+    STEPS,
+    Abort,
+    Chooser,
+    Control,
+    Decision,
+    Event,
+    Strand,
+)
 
 __all__ = ["CHUNKS", "Lab", "Schedule"]
 
 CHUNKS = 2  # parts of an unlocked addition in place, each read and stored by itself
+SHOWN = 8  # elements of a gradient that are shown
 TIDY = 200  # schedules between two collections of garbage
 
 # The classes of outcomes, the worst first.
@@ -57,7 +69,7 @@ class Schedule:
     @property
     def preemptions(self) -> int:
         """What its decisions cost."""
-        return sum(d.costs[d.options.index(d.chosen)] for d in self.decisions)
+        return sum(decision.cost for decision in self.decisions)
 
     def worst(self, outcomes: Sequence[Outcome]) -> Outcome:
         """The worst of what it showed, of the declared ``outcomes``."""
@@ -70,13 +82,19 @@ class Points:
 
     chunks = CHUNKS
 
-    def __init__(self, control: Control, before: engine.sync.Hook | None) -> None:
-        self._control, self._before = control, before
+    def __init__(self, control: Control, before: engine.sync.Hook | None, values: bool) -> None:
+        self._control, self._before, self._values = control, before, values
 
     def __call__(self, point: str, subject: object) -> None:
         if self._before is not None:
             self._before(point, subject)
-        self._control.point(point, subject)
+        self._control.point(point, subject, shown(subject) if self._values else "")
+
+
+def shown(subject: object) -> str:
+    """The gradient that ``subject`` has, if it is short."""
+    grad: Any = getattr(subject, "grad", None)
+    return str(grad) if isinstance(grad, np.ndarray) and grad.size <= SHOWN else ""
 
 
 class Crew:
@@ -100,11 +118,21 @@ class Lab:
     """Runs schedules of one scenario in one configuration. Externally synchronised.
 
     A ``with`` block: it holds the scenario's fixture. Process-wide: one at a time, while nothing
-    else uses the engine.
+    else uses the engine. ``values``: what leaves hold is in the events, too. ``steps`` and
+    ``patience``: from when on a schedule is endless, or a thread out of control.
     """
 
-    def __init__(self, scenario: Scenario, params: Params) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        params: Params,
+        *,
+        values: bool = False,
+        steps: int = STEPS,
+        patience: float = PATIENCE,
+    ) -> None:
         self.scenario, self.params = scenario, params
+        self._values, self._steps, self._patience = values, steps, patience
         self.outcomes = scenario.outcomes[params.mode](params)
         self._stack = ExitStack()
         self._runs = 0
@@ -124,12 +152,12 @@ class Lab:
         self._runs += 1
         if self._runs % TIDY == 0:
             gc.collect()
-        control = Control(chooser)
+        control = Control(chooser, steps=self._steps, patience=self._patience)
         seen: list[Observation] = []
         errors: list[Exception] = []
         with (
             reports(control.reported),
-            engine.sync.hooked(Points(control, engine.sync.hook)),
+            engine.sync.hooked(Points(control, engine.sync.hook, self._values)),
             engine.sync.controlled(Controlled(control)),
         ):
             control.run(lambda: self._trial(control, seen, errors))

@@ -193,7 +193,7 @@ def repeat(request: Request, report: Report) -> Replayed:
     """Run one schedule again and again."""
     seen: Counter[str] = Counter()
     problem, before = "", None
-    with Lab(request.target.find(), request.target.params) as lab:
+    with Lab(request.target.find(), request.target.params, values=True) as lab:
         for number in range(request.times):
             chooser = Follow(request.decisions)
             schedule = lab.run(chooser)

@@ -1,0 +1,268 @@
+"""One thread runs at a time, who could run is known, and every schedule can be reached."""
+
+import threading
+from math import comb
+
+import pytest
+
+import engine
+from engine import sync
+from stress.core.outcome import acceptable
+from stress.core.scenario import Observation, Params, one_actor
+from stress.explore.strategies import Follow
+from stress.explore.trial import Lab
+from tests.stress.explore.toys import ABBA, COUNT, PARAMS, all_schedules, here, keys, steps, toy
+
+THREE = Params("racy", threads=3, size=4, explored=True)
+
+
+def orders(scenario, **options):
+    """In which orders the steps of the actors come, over all schedules."""
+    seen = []
+
+    def arbiter(state):
+        seen.append(tuple(state))
+        return Observation({"kept": 1})
+
+    all_schedules(toy(scenario.actor, arbiter=arbiter), **options)
+    return seen
+
+
+@pytest.mark.parametrize("points", [0, 1, 2, 3])
+def test_every_interleaving_of_two_is_reached_exactly_once(points):
+    seen = orders(toy(steps(points)))
+    assert len(seen) == len(set(seen)) == comb(2 * (points + 1), points + 1)
+
+
+def test_every_interleaving_of_three_is_reached_exactly_once():
+    seen = orders(toy(steps(1)), params=THREE)
+    assert len(seen) == len(set(seen)) == 90  # 6! / 2!^3
+
+
+@pytest.mark.parametrize(("bound", "count"), [(0, 2), (1, 6), (2, 14)])
+def test_the_bound_counts_preemptions(bound, count):
+    schedules = all_schedules(toy(steps(2)), bound)
+    assert len(schedules) == count
+    assert {schedule.preemptions for schedule in schedules} == set(range(bound + 1))
+
+
+def test_a_lost_update_is_found():
+    assert keys(all_schedules(COUNT, 1))["lost"] > 0
+    assert set(keys(all_schedules(COUNT, 0))) == {"kept"}
+
+
+@pytest.mark.parametrize("make", [sync.lock, sync.rlock])
+def test_a_lock_excludes(make):
+    class Guarded:
+        def __init__(self):
+            self.lock, self.value = make(), 0
+
+    def actor(state, index):
+        with state.lock:
+            COUNT.actor(state, index)
+
+    guarded = toy(actor, setup=lambda params: Guarded(), arbiter=COUNT.arbiter)
+    schedules = all_schedules(guarded, 2)
+    assert set(keys(schedules)) == {"kept"}
+    assert len(schedules) > 10
+
+
+def test_an_rlock_is_taken_again_and_held_until_the_last_release():
+    def actor(state, index):
+        with state, state:
+            here()
+
+    schedules = all_schedules(toy(actor, setup=lambda params: sync.rlock()), 2)
+    assert set(keys(schedules)) == {"kept"}
+    taken = [event.point for event in schedules[0].events if event.thread == 1]
+    assert taken == ["begin", "acquire", "toy", "release", "end"]
+
+
+def test_a_try_does_not_wait():
+    def actor(state, index):
+        lock, got = state
+        if lock.acquire(False):
+            here()
+            lock.release()
+            got.append(index)
+
+    def arbiter(state):
+        return Observation({f"{len(state[1])} got it": 1})
+
+    tried = toy(actor, setup=lambda params: (sync.lock(), []), arbiter=arbiter)
+    assert set(keys(all_schedules(tried, 1))) == {"1 got it", "2 got it"}
+
+
+def test_a_deadlock_is_reported_with_who_waits_for_what():
+    schedules = all_schedules(ABBA, 1)
+    stuck = [schedule for schedule in schedules if schedule.key == "deadlock"]
+    assert stuck
+    table = {row[0]: row[1:] for row in stuck[0].table}
+    assert table["actor 0"] == ("rlock 2", "actor 1", "rlock 1")
+    assert table["actor 1"] == ("rlock 1", "actor 0", "rlock 2")
+    assert "actor 0 waits for rlock 2 of actor 1 and holds rlock 1" in stuck[0].note
+    assert set(keys(all_schedules(ABBA, 0))) == {"kept"}
+
+
+def test_a_queue_hands_over_in_order():
+    def actor(state, index):
+        queue, got = state
+        if index == 0:
+            queue.put(1)
+            queue.put(2)
+        else:
+            got += [queue.get(), queue.get()]
+
+    def arbiter(state):
+        return Observation({"kept" if state[1] == [1, 2] else "lost": 1})
+
+    passed = toy(actor, setup=lambda params: (sync.queue(), []), arbiter=arbiter)
+    assert set(keys(all_schedules(passed, 2))) == {"kept"}
+
+
+def test_a_getter_that_nobody_serves_is_a_deadlock():
+    def actor(state, index):
+        if index == 0:
+            state.get()
+
+    schedules = all_schedules(toy(actor, setup=lambda params: sync.queue()), 0)
+    assert set(keys(schedules)) == {"deadlock"}
+    assert ("actor 0", "queue 1", "(empty)", "") in schedules[0].table
+
+
+def test_a_timeout_may_pass_and_need_not():
+    def actor(state, index):
+        queue, got = state
+        if index == 0:
+            queue.put(1)
+            return
+        try:
+            got.append(queue.get(timeout=0.01))
+        except sync.Empty:
+            got.append("empty")
+
+    def arbiter(state):
+        return Observation({str(state[1][0]): 1})
+
+    timed = toy(actor, setup=lambda params: (sync.queue(), []), arbiter=arbiter)
+    assert set(keys(all_schedules(timed, 1))) == {"1", "empty"}
+
+
+def test_threads_that_the_engine_starts_are_controlled():
+    def actor(state, index):
+        x = engine.ones(4, requires_grad=True)
+        with engine.WorkerPool(1, heavy=0):
+            (x.exp() + x.tanh()).sum().backward()
+        state.append(x.grad.numpy().tobytes())
+
+    def arbiter(state):
+        return Observation({"kept" if len(set(state)) == 1 else "lost": 1})
+
+    pooled = toy(actor, arbiter=arbiter, crew=one_actor)
+    with Lab(pooled, PARAMS) as lab:
+        first = lab.run(Follow())
+        other = lab.run(Follow(bytes([2 if 2 in first.decisions[0].options else 1])))
+    assert "engine-worker-0" in first.threads
+    assert (first.key, other.key) == ("kept", "kept")
+
+
+def test_what_an_actor_raises_is_an_outcome():
+    def actor(state, index):
+        if index:
+            raise KeyError("boom")
+
+    assert set(keys(all_schedules(toy(actor), 0))) == {"raised KeyError"}
+
+
+def test_what_a_thread_ends_with_is_an_outcome():
+    def fall():
+        raise KeyError("boom")
+
+    def actor(state, index):
+        sync.start_thread(fall, "falls").join()
+
+    schedules = all_schedules(toy(actor, crew=one_actor), 0)
+    assert set(keys(schedules)) == {"kept, reported KeyError"}
+
+
+@pytest.mark.parametrize("part", ["setup", "arbiter"])
+def test_what_the_scenarios_own_code_raises_is_raised(part):
+    def broken(_):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        all_schedules(toy(steps(0), **{part: broken}), 0)
+
+
+def test_a_schedule_without_an_end_is_broken_off():
+    def actor(state, index):
+        while True:
+            here()
+
+    assert set(keys(all_schedules(toy(actor), 0, steps=200))) == {"endless"}
+
+
+def test_a_thread_out_of_control_is_reported():
+    """It waits for a lock that the scheduler knows nothing of, and whose holder is parked."""
+
+    def actor(state, index):
+        with state:
+            here()
+
+    outside = toy(actor, setup=lambda params: threading.Lock())
+    schedules = all_schedules(outside, 1, most=50, patience=0.2)
+    assert keys(schedules)["stuck"] == 2
+    assert keys(schedules)["kept"] == len(schedules) - 2
+
+
+def test_worker_threads_that_only_wait_are_no_deadlock():
+    def actor(state, index):
+        queue = sync.queue()
+        state.append(sync.start_thread(queue.get, "waits"))
+
+    before = threading.active_count()
+    assert set(keys(all_schedules(toy(actor), 0))) == {"kept"}
+    assert threading.active_count() == before
+
+
+def test_primitives_and_hooks_are_those_of_before_when_it_has_ended():
+    before = sync.primitives, sync.hook, threading.excepthook
+    all_schedules(ABBA, 1)
+    assert (sync.primitives, sync.hook, threading.excepthook) == before
+
+
+def test_an_observer_of_the_scenario_still_sees_the_points():
+    from contextlib import contextmanager
+
+    seen = []
+
+    @contextmanager
+    def prepare(params):
+        with sync.hooked(lambda point, subject: seen.append(point)):
+            yield params
+
+    all_schedules(toy(steps(1), prepare=prepare), 0)
+    assert seen == ["toy"] * 4
+
+
+def test_an_addition_in_place_is_split_where_it_can_tear():
+    def setup(params):
+        leaf = engine.zeros(params.size, requires_grad=True)
+        leaf.grad = engine.zeros(params.size)
+        return leaf
+
+    def actor(state, index):
+        state.reshape(-1).backward(engine.ones(state.shape), accumulation="racy")
+
+    def arbiter(state):
+        values = set(state.grad.numpy().tolist())
+        return Observation({"kept" if values == {2.0} else "torn" if len(values) > 1 else "lost": 1})
+
+    def outcomes(params):
+        return [acceptable("*", "")]
+
+    racing = toy(actor, setup=setup, arbiter=arbiter, outcomes={"racy": outcomes})
+    several = keys(all_schedules(racing, 1))
+    assert several["torn"] > 0
+    one = keys(all_schedules(racing, 1, Params("racy", 2, 1, explored=True)))
+    assert set(one) == {"kept", "lost"}
