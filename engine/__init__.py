@@ -45,11 +45,17 @@ from .runtime.accumulate import accumulation as accumulation
 from .runtime.accumulate import current_tickets as current_tickets
 from .runtime.accumulate import set_accumulation as set_accumulation
 from .runtime.handle import Handle as Handle
+from .runtime.observe import Observer as Observer
+from .runtime.observe import observe as observe
 from .runtime.pool import WorkerPool as WorkerPool
 from .runtime.pool import set_num_workers as set_num_workers
+from .runtime.stats import Stats as Stats
+from .runtime.stats import measuring as measuring
+from .runtime.stats import stats as stats
 from .runtime.submit import as_completed as as_completed
 from .runtime.submit import submit as submit
 from .runtime.submit import wait as wait
+from .runtime.trace import Trace as Trace
 from .sparse import RowSparse as RowSparse
 from .surface import FUNCTIONS as _FUNCTIONS
 from .tensor import Tensor as Tensor
@@ -64,10 +70,11 @@ globals().update(_FUNCTIONS)  # engine.exp, engine.sum, ...: a row in the table 
 __version__ = "0.1.0"
 
 _NAMES = """
-Handle Pending RowSparse Tensor Tickets WorkerPool accumulation arange as_completed autograd
-backward checkpoint current_tickets enable_grad errors fft fork_rng from_dlpack from_numpy full
-full_like func grad hogwild inference_mode is_grad_enabled is_inference_mode_enabled linalg
-manual_seed nn no_grad ones ones_like optim rand rand_like randn randn_like scipy set_accumulation
-set_grad_enabled set_num_workers special submit sync tensor wait zeros zeros_like
+Handle Observer Pending RowSparse Stats Tensor Tickets Trace WorkerPool accumulation arange
+as_completed autograd backward checkpoint current_tickets enable_grad errors fft fork_rng
+from_dlpack from_numpy full full_like func grad hogwild inference_mode is_grad_enabled
+is_inference_mode_enabled linalg manual_seed measuring nn no_grad observe ones ones_like optim
+rand rand_like randn randn_like scipy set_accumulation set_grad_enabled set_num_workers special
+stats submit sync tensor wait zeros zeros_like
 """
 __all__ = sorted([*_NAMES.split(), *_FUNCTIONS])

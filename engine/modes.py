@@ -39,6 +39,8 @@ class ThreadState(sync.local):
         self.no_saved_hooks: str | None = None  # the message that forbids them
         self.stream: Stream | None = None  # None: the process's random numbers
         self.generator: np.random.Generator | None = None  # what streams draw with
+        self.observers: tuple[Any, ...] = ()  # who is told of what this thread's backwards do
+        self.counts: list[int] = []  # what this thread has done (`runtime.stats`), once it has
 
 
 state = ThreadState()
@@ -98,6 +100,7 @@ _CARRIED = (
     "saved_hooks",
     "no_saved_hooks",
     "handle",
+    "observers",
 )
 
 

@@ -1,7 +1,7 @@
 """The one door to threading primitives, and where observers and controlled schedulers plug in.
 
-Nothing else under ``engine/`` imports ``threading`` or ``queue`` (a test reads the imports). Two
-things plug in here, and both cost a ``None`` check while they are absent:
+Nothing else under ``engine/`` imports ``threading`` or ``queue`` (a test reads the imports). Three
+things plug in here, and each costs a ``None`` check while it is absent:
 
 * ``hook``: called as ``hook(point, subject)`` at every point where threads meet. A test parks a
   thread there to force an interleaving; an observer counts; a controlled scheduler decides there
@@ -11,7 +11,8 @@ things plug in here, and both cost a ``None`` check while they are absent:
   for what, so it installs its own before the objects it is to control are made. Objects made
   earlier keep the real primitives they were born with; that is why plain locks stay as fast as C.
 
-Both are process-wide. Setting them is externally synchronised: do it while no backward runs.
+Hook and primitives are process-wide. Setting them is externally synchronised: do it while no
+backward runs.
 """
 
 import os
@@ -29,6 +30,7 @@ __all__ = [
     "Hook",
     "Primitives",
     "Threads",
+    "both",
     "controlled",
     "hook",
     "hooked",
@@ -86,6 +88,7 @@ class Threads:
 
 
 hook: Hook | None = None
+observer: Hook | None = None  # atomic: rebound by `runtime.observe` alone
 primitives: Primitives = Threads()
 
 
@@ -107,6 +110,19 @@ def hooked(function: Hook) -> Iterator[None]:
         yield
     finally:
         hook = before
+
+
+def both() -> Hook | None:
+    """What a point calls while there are observers: the hook, then these."""
+    first, then = hook, observer
+    if first is None or then is None:
+        return first or then
+
+    def call(point: str, subject: object) -> None:
+        first(point, subject)
+        then(point, subject)
+
+    return call
 
 
 @contextmanager
@@ -184,6 +200,12 @@ def start_thread(target: Callable[[], object], name: str, *, daemon: bool = Fals
 def in_main_thread() -> bool:
     """Whether this is the thread that signal handlers run in."""
     return threading.current_thread() is threading.main_thread()
+
+
+def this_thread() -> tuple[int, str]:
+    """Number and name of the running thread."""
+    thread = threading.current_thread()
+    return threading.get_ident(), thread.name
 
 
 def report(error: BaseException) -> None:

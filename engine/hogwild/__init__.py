@@ -2,6 +2,7 @@
 
 from .result import EpochStats, Progress, TrainResult
 from .share import share
+from .snapshot import snapshot
 from .train import train
 
-__all__ = ["EpochStats", "Progress", "TrainResult", "share", "train"]
+__all__ = ["EpochStats", "Progress", "TrainResult", "share", "snapshot", "train"]

@@ -22,6 +22,7 @@ from ..runtime.pool import WorkerPool, current_pool
 from ..tensor import Tensor, from_array
 from .result import EpochStats, Progress, TrainResult, environment
 from .share import one_blas_thread, shared
+from .snapshot import Writers, writing
 from .update import Apply, Update, update_mode
 
 Loss = Callable[..., Tensor]
@@ -52,7 +53,8 @@ def train(
     ``"locked"`` writes each parameter under its lock (none is lost), ``"serial"`` uses one thread
     (plain SGD, the same bits every run). With several threads ``racy`` and ``locked`` are **not**
     deterministic. Reads are never locked: a step may see some parameters before and some after
-    another step's write. Parameters are marked as shared meanwhile (``share``).
+    another step's write; ``hogwild.snapshot`` reads what no step is half-written in. Parameters are
+    marked as shared meanwhile (``share``).
 
     ``loss`` runs in all threads at once: externally synchronised where it touches anything but its
     arguments and the parameters. BLAS is capped at one thread each meanwhile, process-wide.
@@ -74,8 +76,9 @@ def train(
     arrays = _check(
         loss, data, optimizer, threads=threads, epochs=epochs, batch_size=batch_size, seed=seed
     )
-    job = Job(loss, arrays, optimizer, update, batch_size, seed)
     workers = threads if update.concurrent else 1
+    writers = Writers(optimizer.params, workers)
+    job = Job(loss, arrays, optimizer, update, batch_size, seed, writers)
     started = perf_counter()
     stats: list[EpochStats] = []
 
@@ -83,10 +86,10 @@ def train(
         if progress is not None:
             progress(Progress(len(stats), epochs, step, job.steps, stats[-1] if stats else None))
 
-    with one_blas_thread(), shared(optimizer.params):
+    with one_blas_thread(), shared(optimizer.params), writing(writers):
         facts = environment()
         for epoch in range(epochs):
-            seconds, mean = job.run_epoch(epoch, workers, report)
+            seconds, mean = job.run_epoch(epoch, report)
             metric = None if evaluate is None else _evaluated(evaluate)
             stats.append(EpochStats(epoch, mean, metric, seconds, job.steps / seconds))
             report(0)
@@ -125,6 +128,7 @@ def _evaluated(evaluate: Callable[[], float]) -> float:
 class Tally:
     """What one thread counts. Thread-local until the thread has ended."""
 
+    lock: Any  # immutable: held while it writes; see `snapshot`
     loss: float = 0.0  # summed over examples
     staleness: Counter[int] = field(default_factory=Counter)
 
@@ -140,8 +144,10 @@ class Job:
         update: Update,
         batch_size: int,
         seed: int,
+        writers: Writers,
     ) -> None:
         # Immutable.
+        self.writers = writers
         self.loss = loss
         self.arrays = arrays
         self.optimizer = optimizer
@@ -161,14 +167,12 @@ class Job:
         self.failures: list[tuple[int, BaseException]] = []  # append is atomic
         self.stopped = False  # atomic; a stale read trains one more step
 
-    def run_epoch(
-        self, epoch: int, workers: int, report: Callable[[int], None]
-    ) -> tuple[float, float]:
-        """One pass over the data by ``workers`` threads: (seconds, mean loss)."""
+    def run_epoch(self, epoch: int, report: Callable[[int], None]) -> tuple[float, float]:
+        """One pass over the data, by a thread for each writer: (seconds, mean loss)."""
         self.order = np.random.default_rng((self.seed, epoch)).permutation(self.examples)
         self.first_step = epoch * self.steps
         self.tickets = sync.Counter()
-        tallies = [Tally() for _ in range(workers)]
+        tallies = [Tally(lock) for lock in self.writers.locks]
         started = perf_counter()
         self._run_threads([partial(self._train, tally) for tally in tallies], report)
         seconds = perf_counter() - started
@@ -225,7 +229,7 @@ class Job:
         run(
             plan,
             gradients,
-            Apply(plan.nodes, self.optimizer, self.update, self.index),
+            Apply(plan.nodes, self.optimizer, self.update, self.index, tally.lock),
             current_pool(),
         )
         tally.staleness[self.written.next() - begun] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -90,15 +90,30 @@ class Apply(Staged):
     """
 
     def __init__(
-        self, nodes: Sequence[Node], optimizer: SGD, update: Update, index: dict[Node, int]
+        self,
+        nodes: Sequence[Node],
+        optimizer: SGD,
+        update: Update,
+        index: dict[Node, int],
+        lock: Any,
     ) -> None:
         super().__init__(nodes)
         self._optimizer = optimizer
         self._update = update
         self._index = index  # immutable: leaf -> its place in optimizer.params
+        self._lock = lock  # of this thread alone, and of whoever takes a snapshot
 
     def commit(self) -> None:
-        """Write every parameter that got a gradient."""
+        """Write every parameter that got a gradient, with no snapshot in between."""
+        tell = sync.observer
+        if tell is not None:
+            for position in sorted(self.staged):
+                if (index := self._index.get(self.nodes[position])) is not None:
+                    tell("param.write", self._optimizer.params[index])
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
         for position in sorted(self.staged):
             leaf = self.nodes[position]
             g = self.staged.pop(position)

@@ -85,7 +85,8 @@ class SGD:
 
     def step(self) -> None:
         """Move every parameter that has a gradient against it."""
-        hook, where = sync.hook, caller(2)
+        hook = sync.hook if sync.observer is None else sync.both()
+        where = caller(2)
         for index, p in enumerate(self.params):
             if p._edge is None:
                 continue  # frozen since

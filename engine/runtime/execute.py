@@ -28,6 +28,7 @@ from .hooked import (
 )
 from .plan import Plan, Route
 from .pool import WorkerPool
+from .stats import HAND_OFFS, NODES, TASKS, counted
 from .task import GraphTask
 
 
@@ -45,12 +46,15 @@ def run(
     Raises the first error by sequence number, after every participant has stopped; errors of other
     nodes are attached as notes. Nothing is committed then.
     """
-    hook = sync.hook
+    hook = sync.hook if sync.observer is None else sync.both()
     claimed: Sequence[Any] = () if retain else _claim(plan)
     task = GraphTask(plan, policy, retain=retain, graph=graph)
     if hook is not None:
         hook("task.begin", task)
     state = modes.state
+    counts = state.counts or counted()
+    counts[TASKS] += 1
+    counts[NODES] += len(plan.nodes)
     before, state.grad, outer, state.task = state.grad, graph, state.task, task
     handle = state.handle
     state.depth += 1
@@ -128,11 +132,22 @@ def _claim(plan: Plan) -> list[Any]:
 class Participant:
     """One thread at work on a task, the caller or a worker. Thread-local."""
 
-    __slots__ = ("_gathers", "_graph", "_heavy", "_leaves", "_newest", "_pool", "_ready", "_task")
+    __slots__ = (
+        "_gathers",
+        "_graph",
+        "_heavy",
+        "_hook",
+        "_leaves",
+        "_newest",
+        "_pool",
+        "_ready",
+        "_task",
+    )
 
     def __init__(self, task: GraphTask, pool: WorkerPool) -> None:
         self._task = task
         self._graph, self._gathers, self._leaves = task.graph, task.gathers, task.plan.leaves
+        self._hook = sync.hook if sync.observer is None else sync.both()
         self._pool = pool
         self._ready = pool.order()
         self._heavy: set[int] = set()  # positions that wait and are worth a hand-off
@@ -164,6 +179,7 @@ class Participant:
         position = task.accept()
         if position is None or task.modes is None:
             return  # the caller took it back
+        (modes.state.counts or counted())[HAND_OFFS] += 1
         try:
             worker = cls(task, pool)
             worker._ready.push(position)
@@ -181,7 +197,7 @@ class Participant:
         task, ready, heavy = self._task, self._ready, self._heavy
         plan, cells, waiting, retain = task.plan, task.cells, ready.positions, task.retain
         nodes, routes, sinks, graph = plan.nodes, plan.routes, plan.sinks, task.graph
-        hook, position, anomaly = sync.hook, -1, modes.state.anomaly
+        hook, position, anomaly = self._hook, -1, modes.state.anomaly
         handle = modes.state.handle
         try:
             while waiting and not task.failed:
@@ -267,14 +283,14 @@ class Participant:
                 if self._pool.workers:
                     self._weigh(target, node, grad)
                 self._ready.push(target)
-            elif sync.hook is None and node.hooks is None:
+            elif self._hook is None and node.hooks is None:
                 task.policy.receive(target, grad)
             else:
                 self._arrive(target, grad)
 
     def _arrive(self, position: int, g: Value | None) -> None:
         """A leaf's gradient is complete: a leaf makes nothing of it, so it waits in no queue."""
-        leaf, hook, policy = self._task.plan.nodes[position], sync.hook, self._task.policy
+        leaf, hook, policy = self._task.plan.nodes[position], self._hook, self._task.policy
         if hook is not None:
             hook("node.begin", leaf)
         if leaf.hooks is not None:
@@ -301,7 +317,9 @@ class Participant:
         What is left here may be light and lead to the next heavy one: a sum of many losses is a
         chain of additions from which the branches hang.
         """
-        task, pool = self._task, self._pool
+        task, pool, tell = self._task, self._pool, sync.observer
+        if tell is not None:
+            tell("node.offer", task.plan.nodes[position])
         task.share()
         if not task.offer(position):
             # Refused, the offer stands: the caller takes it back when it has nothing else.

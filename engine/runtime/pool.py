@@ -114,6 +114,11 @@ class WorkerPool:
             self._flying.discard(task)
             self._backlog.pop(task, None)
 
+    @property
+    def queued(self) -> int:
+        """How many submitted tasks wait for a worker. Atomic."""
+        return len(self._backlog)
+
     def _next(self) -> Job | None:
         """What a worker that has finished a job does next; None: it is idle."""
         with self._lock:

@@ -19,7 +19,7 @@ def merge(leaf: Leaf, cells: Any, key: int, *, exactly: bool = False) -> None:
     Under the leaf's lock, and if it raises, ``.grad`` is as it was. ``exactly``: from the second on
     they are summed exactly; a sum that is kept so stays so, whoever adds to it.
     """
-    hook = sync.hook
+    hook = sync.hook if sync.observer is None else sync.both()
     if hook is not None:
         hook("grad.commit", leaf)
     if cells[key] is None:

@@ -36,7 +36,9 @@ class Racy(Locked):
 
 
 def _add_racy(leaf: Node, buffer: np.ndarray, g: Value) -> None:
-    hook = sync.hook
+    hook, tell = sync.hook, sync.observer
+    if tell is not None:
+        tell("grad.rows" if type(g) is RowSparse else "grad.store", leaf)
     if hook is None:
         with np.errstate(all="ignore"):  # a sum that overflows is a value, no error
             if type(g) is RowSparse:
