@@ -1,6 +1,6 @@
 """The scenarios that ship with the harness, one room a theme."""
 
-from stress.scenarios import accumulate, bits, disjoint, pool, reset, sharing, step
+from stress.scenarios import accumulate, bits, disjoint, errors, pool, reset, sharing, step
 
 __all__ = ["SCENARIOS"]
 
@@ -22,6 +22,9 @@ SCENARIOS = (
     reset.READ,
     step.STEP,
     pool.ORDER,
+    errors.ONE,
+    errors.TWO,
+    errors.CANCELLED,
     sharing.MIXED,
     sharing.FUNCTIONS,
 )
