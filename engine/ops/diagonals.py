@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..values import Shape, Value
+from .choice import only
 from .op import Op, composed, op
 
 
@@ -65,12 +66,17 @@ def _trace(x: Value, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     return np.sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
+def _below(x: Value, k: int) -> Value:
+    """What lies below diagonal ``k``, or on it; a vector stands for a matrix of equal rows."""
+    return np.tri(x.shape[max(-2, -x.ndim)], x.shape[-1], k, dtype=bool)
+
+
 def _tril(x: Value, k: int = 0) -> Value:
-    return np.tril(x, k)
+    return only(x, _below(x, k))
 
 
 def _triu(x: Value, k: int = 0) -> Value:
-    return np.triu(x, k)
+    return only(x, np.logical_not(_below(x, k - 1)))
 
 
 composed("diag_embed", _diag_embed, "x", also="make_diagonal")

@@ -89,6 +89,7 @@ DIAGONALS = (
                 call((3, 4), k=1),
                 call((2, 3, 3), k=-1),
                 call((0, 2)),
+                call((3,), peer=False),
                 call((2, 2), cplx=True),
             ),
             function,
