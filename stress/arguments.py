@@ -10,7 +10,23 @@ from pathlib import Path
 from stress.core.scenario import MODES
 from stress.oracles.coding import CAPACITY
 
-__all__ = ["hidden", "modes", "natural", "pattern", "positive", "racers", "target", "whole"]
+__all__ = [
+    "crews",
+    "duration",
+    "folder",
+    "hidden",
+    "intervals",
+    "modes",
+    "natural",
+    "pattern",
+    "positive",
+    "racers",
+    "sizes",
+    "target",
+    "whole",
+]
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 Error = argparse.ArgumentTypeError
 
@@ -29,6 +45,32 @@ def racers(text: str) -> int:
     if not 2 <= value <= CAPACITY["float64"]:
         raise Error(f"must be from 2 (or nothing can race) to {CAPACITY['float64']}, got {text}")
     return value
+
+
+def crews(text: str) -> tuple[int, ...]:
+    """Numbers of threads that can race, such as 2,4."""
+    return tuple(racers(part) for part in text.split(","))
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Sizes of arrays, such as 1,500,501,1e4."""
+    values = [positive(part) for part in text.split(",")]
+    if any(value != int(value) for value in values):
+        raise Error(f"must be whole numbers of elements, such as 1,500,1e4, got {text!r}")
+    return tuple(int(value) for value in values)
+
+
+def intervals(text: str) -> tuple[float, ...]:
+    """Switch intervals in seconds, such as 5e-3,1e-6."""
+    return tuple(positive(part) for part in text.split(","))
+
+
+def duration(text: str) -> float:
+    """Seconds, from 90, 90s, 2m or 1h."""
+    found = re.fullmatch(r"([0-9.]+)([smh]?)", text)
+    if not found:
+        raise Error(f"must be a time such as 90, 90s, 2m or 1h, got {text!r}")
+    return positive(found[1]) * UNITS[found[2]]
 
 
 def whole(text: str) -> int:
@@ -83,4 +125,15 @@ def target(text: str) -> Path:
             pass
     except OSError as error:
         raise Error(f"cannot write {text}: {error.strerror or error}; name another file") from None
+    return path
+
+
+def folder(text: str) -> Path:
+    """A folder that can be written to, made where there is none."""
+    path = Path(text)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Error(f"cannot make {text}: {error.strerror or error}; name another folder") from None
+    target(str(path / "results.jsonl"))
     return path

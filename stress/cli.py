@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from stress import arguments, bench, commands
-from stress.core.scenario import MODES
+from stress import arguments, bench, commands, options
+from stress.core.source import SourceError
 from stress.exits import Exit
 from stress.explore import options as exploring
+from stress.report.terminal import complain
 from stress.train import MODES as TRAINING_MODES
 from stress.train import Training
 
@@ -21,26 +21,34 @@ DESCRIPTION = """\
 Hunt for races in the gradient engine, measure what they cost, and train with them.
 
 Without a command, `python -m stress` is the main job (`check`): it prints what it runs on, trains a
-network on handwritten digits with several threads in every mode, runs every scenario in every mode
-with real threads, and prints one table of verdicts. It takes well under a minute.
+network on handwritten digits with several threads in every mode, runs every quick scenario in every
+mode with real threads, and prints one table of verdicts. It takes less than a minute.
 
 modes of a scenario (what happens when many backwards meet one parameter):
-  racy        in place, no lock: may lose contributions, and the loss is measured
-  locked      under the parameter's lock: every contribution counts exactly once
-  functional  engine.grad: .grad is never touched
+  racy          in place, no lock: may lose contributions, and the loss is measured
+  locked        under the parameter's lock: every contribution counts exactly once
+  ordered       locked, and in the order of tickets: the same bits for the same tickets
+  reproducible  without rounding until the end: the same bits in any order
+  functional    engine.grad: .grad is never touched
 
 verdicts:
   PASS          the promise held, and there is evidence: enough samples, and threads that truly met
   FAIL          an outcome was seen that is forbidden, or that nobody declared
   INCONCLUSIVE  nothing wrong was seen, and too little was seen to tell; the reason is printed
   TIMEOUT / CRASH / ERROR   it hung / its process died / the harness itself went wrong
+  SKIPPED       it does not apply here; the reason is printed
+
+Each run has a process of its own, so one that hangs or crashes is told, and harms no other.
 """
 
 EXAMPLES = """\
 examples:
   python -m stress                                           the main job
   python -m stress run -t accumulate --mode racy --seconds 5     how much does racy lose here?
-  python -m stress run --mode locked --seconds 10 --json out.json
+  python -m stress run --scenarios my_scenarios.py           your own training step (docs/stress.md)
+  python -m stress run --profile quick -o results            for CI: JSON lines, summary, JUnit
+  python -m stress explore accumulate.first                  every schedule instead of many samples
+  python -m stress compare old/summary.json results/summary.json
   python -m stress train --data digits --threads 2 --mode racy --epochs 20
   python -m stress train --data my.csv --hidden 64,32 --lr 0.05  your own data, label last
   python -m stress list                                      the scenarios
@@ -70,73 +78,16 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands_of = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (add_check, add_run, add_train, add_list, add_doctor, add_bench):
-        add(commands_of)
-    for add in (exploring.add_explore, exploring.add_replay, exploring.add_minimise):
+    for add in (
+        options.add_check, options.add_run, options.add_list, options.add_report,
+        options.add_compare, exploring.add_explore, exploring.add_replay, exploring.add_minimise,
+        add_train, add_doctor, add_bench,
+    ):  # fmt: skip
         add(commands_of)
     return top
 
 
 Commands = argparse._SubParsersAction
-
-
-def add_check(to: Commands[Parser]) -> None:
-    """The main job."""
-    it = to.add_parser("check", help="the main job; the same as no command at all")
-    add_common(it, seconds=0.7)
-    it.set_defaults(call=commands.check)
-
-
-def add_run(to: Commands[Parser]) -> None:
-    """Chosen scenarios."""
-    it = to.add_parser(
-        "run", help="run chosen scenarios, and show every outcome of those that saw a race"
-    )
-    add_test(it)
-    it.add_argument(
-        "--mode", type=arguments.modes, default=MODES, metavar="M[,M]",
-        help=f"modes to run: {', '.join(MODES)} (default: all)",
-    )  # fmt: skip
-    add_common(it, seconds=1.0)
-    it.set_defaults(call=commands.run)
-
-
-def add_common(it: Parser, seconds: float) -> None:
-    """What the commands that run scenarios have in common."""
-    it.add_argument(
-        "--threads", type=arguments.racers, default=2, metavar="N",
-        help="threads that race (default: 2)",
-    )  # fmt: skip
-    it.add_argument(
-        "--seconds", type=arguments.positive, default=seconds, metavar="S",
-        help="time for each scenario, mode and size; more while evidence is missing "
-        f"(default: {seconds:g})",
-    )  # fmt: skip
-    it.add_argument(
-        "--fail-on", action="append", choices=("interesting", "inconclusive"), default=[],
-        help="fail also where a race was seen that is allowed (exit code "
-        f"{Exit.FORBIDDEN:d}), or where the evidence is missing ({Exit.INCONCLUSIVE:d})",
-    )  # fmt: skip
-    add_seed_and_json(it)
-
-
-def add_seed_and_json(it: Parser) -> None:
-    """What every command that measures has in common."""
-    it.add_argument(
-        "--seed", type=arguments.whole, default=0, metavar="K",
-        help="seed of all random numbers and of the order of the runs (default: 0)",
-    )  # fmt: skip
-    it.add_argument(
-        "--json", type=arguments.target, metavar="FILE", help="also write all figures to FILE"
-    )
-
-
-def add_test(it: Parser) -> None:
-    """The choice of scenarios."""
-    it.add_argument(
-        "-t", dest="test", type=arguments.pattern, default=re.compile(""), metavar="REGEX",
-        help="scenarios whose name matches (default: all)",
-    )  # fmt: skip
 
 
 def add_train(to: Commands[Parser]) -> None:
@@ -167,15 +118,9 @@ def add_train(to: Commands[Parser]) -> None:
         "--hidden", type=arguments.hidden, default=default.hidden, metavar="N[,N]",
         help="widths of the hidden layers (default: 128)",
     )  # fmt: skip
-    add_seed_and_json(it)
+    options.add_seed(it)
+    options.add_json(it)
     it.set_defaults(call=commands.train)
-
-
-def add_list(to: Commands[Parser]) -> None:
-    """The scenarios."""
-    it = to.add_parser("list", help="list the scenarios")
-    add_test(it)
-    it.set_defaults(call=commands.list_scenarios)
 
 
 def add_doctor(to: Commands[Parser]) -> None:
@@ -201,8 +146,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.call(args))
     except KeyboardInterrupt:
-        commands.complain("interrupted; nothing is left running")
+        complain("interrupted; nothing is left running")
         return Exit.INTERRUPTED
+    except SourceError as error:
+        complain(str(error))
+        return Exit.USAGE
     except Exception as error:
-        commands.complain(f"the harness itself went wrong: {type(error).__name__}: {error}")
+        complain(f"the harness itself went wrong: {type(error).__name__}: {error}")
         return Exit.HARNESS

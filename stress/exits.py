@@ -22,7 +22,7 @@ class Exit(IntEnum):
         return member
 
     PASS = 0, "every promise held"
-    FORBIDDEN = 1, "a forbidden or unknown outcome was seen, or a promise was broken"
+    FORBIDDEN = 1, "a forbidden or unknown outcome, a broken promise, or drift (compare)"
     INTERRUPTED = 2, "interrupted (Ctrl-C)"
     HARNESS = 3, "the harness itself went wrong"
     USAGE = 4, "wrong usage: an option, a value or a file"

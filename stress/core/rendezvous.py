@@ -14,7 +14,7 @@ from typing import Protocol
 
 from stress.gilprobe import gil_enabled
 
-__all__ = ["Barrier", "Broken", "Rendezvous", "Spin", "rendezvous"]
+__all__ = ["Barrier", "Broken", "Free", "Rendezvous", "Spin", "rendezvous", "start_line"]
 
 
 # Spins, some 100 us of them, after which a party lets others have its core: on a busy machine the
@@ -83,7 +83,41 @@ class Barrier:
         self._barrier.abort()
 
 
-def rendezvous(parties: int) -> Rendezvous:
-    """The quickest rendezvous for ``parties`` threads on this interpreter and machine."""
-    spin = not gil_enabled() and parties <= (os.cpu_count() or 1)
-    return Spin(parties) if spin else Barrier(parties)
+class Free:
+    """No rendezvous: party 0 opens each round and goes on; others go on when they hear of it."""
+
+    def __init__(self, parties: int) -> None:
+        self._heard = threading.Condition()
+        self._open = 0  # rounds opened so far; guarded by _heard
+        self._rounds = [0] * parties  # party i writes item i alone
+        self._broken = False  # guarded by _heard
+
+    def wait(self, index: int) -> None:
+        """Open the next round, or return once it is open."""
+        self._rounds[index] += 1
+        with self._heard:
+            if index == 0:
+                self._open += 1
+                self._heard.notify_all()
+            self._heard.wait_for(lambda: self._broken or self._open >= self._rounds[index])
+            if self._broken:
+                raise Broken
+
+    def abort(self) -> None:
+        """Break it off."""
+        with self._heard:
+            self._broken = True
+            self._heard.notify_all()
+
+
+def rendezvous(parties: int, sync: str = "auto") -> Rendezvous:
+    """A rendezvous of ``parties`` threads: ``spin``, ``barrier``, or by default the quickest."""
+    cores_suffice = not gil_enabled() and parties <= (os.cpu_count() or 1)
+    return (
+        Spin(parties) if sync == "spin" or (sync == "auto" and cores_suffice) else Barrier(parties)
+    )
+
+
+def start_line(parties: int, sync: str) -> Rendezvous:
+    """Where a trial starts: a rendezvous, or with ``free`` none."""
+    return Free(parties) if sync == "free" else rendezvous(parties, sync)

@@ -25,6 +25,11 @@ class Verdict(Enum):
     SKIPPED = "SKIPPED"  # it does not apply here
 
 
+FAILED = frozenset(
+    bad.value for bad in (Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH, Verdict.ERROR)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """How often one outcome was seen, its class, and why it has that class. Immutable."""
@@ -75,6 +80,11 @@ class Result:
     fork: int = 0
     tokens: tuple[str, ...] = ()
     timeline: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a promise was broken, or the run itself came to grief."""
+        return self.verdict in FAILED
 
     @property
     def interesting(self) -> int:

@@ -7,30 +7,26 @@ between the actors' threads is written by actor 0 alone, outside of the two meet
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from time import monotonic, perf_counter_ns
 from traceback import format_exception
 from typing import Any
 
+from stress.core.chaos import chaos
 from stress.core.outcome import Expect, grade
-from stress.core.rendezvous import Broken, rendezvous
-from stress.core.result import Loss, Result, decide, tabulate
-from stress.core.scenario import Observation, Params, Scenario
+from stress.core.rendezvous import Broken, rendezvous, start_line
+from stress.core.result import Loss, Result, Verdict, decide, tabulate
+from stress.core.scenario import Observation, Params, Scenario, Skip
 from stress.core.stats import Rate
+from stress.core.tactics import PLAIN, Tactics, switching
 
 __all__ = ["Budget", "run"]
 
 Progress = Callable[[int], None]  # called with the number of samples so far
-
-# The GIL's switch interval during a run, in seconds. At the default of 5 ms an actor that is
-# shorter than that runs to its end before another gets a turn, and nothing ever overlaps.
-SWITCH_INTERVAL = 1e-4
 
 NOTES = 5  # so many examples in words are kept
 
@@ -83,13 +79,16 @@ class Team:
     ``stop``: atomic; set by the thread that called ``run``, or by a broken meeting.
     """
 
-    def __init__(self, scenario: Scenario, params: Params, budget: Budget, fixture: Any) -> None:
+    def __init__(
+        self, scenario: Scenario, params: Params, budget: Budget, fixture: Any, sync: str
+    ) -> None:
         self.scenario, self.budget, self.fixture = scenario, budget, fixture
         self.crew = scenario.crew(params)
         self.minimum = scenario.minimum(params)
         self.outcomes = scenario.outcomes[params.mode](params)
         self.required = [o.key for o in self.outcomes if o.expect is Expect.REQUIRED]
-        self.start, self.finish = rendezvous(self.crew), rendezvous(self.crew)
+        self.start = start_line(self.crew, sync)
+        self.finish = rendezvous(self.crew, sync)
         self.state: Any = None
         self.over = self.stop = False
         self.tally = Tally()
@@ -181,22 +180,12 @@ def raised_in(raised: list[BaseException | None]) -> Observation | None:
     return Observation(keys, note=note)
 
 
-@contextmanager
-def switching(interval: float) -> Iterator[None]:
-    """Give other threads the GIL this often, for the block. Process-wide."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(interval)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-
-
 def run(
     scenario: Scenario,
     params: Params,
     budget: Budget | None = None,
     progress: Progress | None = None,
+    tactics: Tactics = PLAIN,
 ) -> Result:
     """Run ``scenario`` under real threads until ``budget`` is spent, and judge it.
 
@@ -204,12 +193,18 @@ def run(
     set-up or arbiter is the verdict ERROR. A scenario that hangs hangs here: run it in a child
     (``stress.core.child``) to have that reported. No thread of the runner is left behind.
     """
-    budget = budget or Budget()
-    with switching(SWITCH_INTERVAL), scenario.prepare(params) as fixture:
-        team = Team(scenario, params, budget, fixture)
-        perform(team, progress or (lambda samples: None))
-    seconds = monotonic() - team.began
-    return conclude(team, params, seconds)
+    blank = Result(scenario.number, scenario.name, params, unit=scenario.unit, tactics=tactics)
+    try:
+        with (
+            switching(tactics.switch_interval),
+            chaos(tactics.chaos, params.seed),
+            scenario.prepare(params) as fixture,
+        ):
+            team = Team(scenario, params, budget or Budget(), fixture, tactics.sync)
+            perform(team, progress or (lambda samples: None))
+    except Skip as skipped:
+        return replace(blank, verdict=Verdict.SKIPPED.value, reason=str(skipped))
+    return conclude(team, replace(blank, seconds=monotonic() - team.began))
 
 
 def perform(team: Team, progress: Progress) -> None:
@@ -230,10 +225,9 @@ def perform(team: Team, progress: Progress) -> None:
             thread.join()
 
 
-def conclude(team: Team, params: Params, seconds: float) -> Result:
+def conclude(team: Team, blank: Result) -> Result:
     """The result of a run that ended by itself."""
-    scenario, tally = team.scenario, team.tally
-    blank = Result(scenario.number, scenario.name, params, unit=scenario.unit, seconds=seconds)
+    tally = team.tally
     if team.failure is not None:
         error = team.failure
         reason = f"the scenario's own code raised {type(error).__name__}: {error}"

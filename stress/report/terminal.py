@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from time import monotonic
 from typing import Any, Protocol, TextIO
 
-__all__ = ["Progress", "Table", "progress", "say", "show"]
+__all__ = ["Progress", "Table", "complain", "progress", "say", "show"]
 
 STYLES = {
     "PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "TIMEOUT": "bold red",
@@ -44,6 +44,11 @@ def decorated(stream: TextIO) -> bool:
 def say(text: str = "") -> None:
     """Print lines to standard output as they are."""
     print(text, flush=True)
+
+
+def complain(message: str) -> None:
+    """Print an error to standard error."""
+    print(f"stress: error: {message}", file=sys.stderr, flush=True)
 
 
 def show(table: Table) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stress import cli, commands
+from stress import cli, run
 from stress.core.result import Result
 from stress.core.scenario import Params
 
@@ -180,8 +180,17 @@ def ending(monkeypatch):
     """The exit code of a run whose results are made up."""
 
     def end(*verdicts, options=()):
-        made_up = [Result(1, "made.up", Params("racy"), verdict) for verdict in verdicts]
-        monkeypatch.setattr(commands, "run_all", lambda *arguments: made_up)
+        made_up = [
+            Result(1, "made.up", Params("racy", size=size), verdict)
+            for size, verdict in enumerate(verdicts)
+        ]
+
+        def run_all(*arguments, ends, **keywords):
+            for result in made_up:
+                ends(result)
+            return made_up
+
+        monkeypatch.setattr(run, "run_all", run_all)
         return cli.main(["run", *options])
 
     return end
@@ -203,7 +212,7 @@ def test_too_little_evidence_fails_only_if_wanted(ending):
 
 def test_an_error_of_the_harness_is_exit_code_3(ending, monkeypatch, capsys):
     assert ending("ERROR") == 3
-    monkeypatch.setattr(commands, "probe", lambda: 1 / 0)
+    monkeypatch.setattr(run, "probe", lambda: 1 / 0)
     assert cli.main(["run"]) == 3
     assert "division by zero" in capsys.readouterr().err
 
@@ -212,5 +221,5 @@ def test_an_interrupt_is_exit_code_2(monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "probe", interrupt)
+    monkeypatch.setattr(run, "probe", interrupt)
     assert cli.main(["run"]) == 2

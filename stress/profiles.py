@@ -1,0 +1,79 @@
+"""Profiles: how much time a run takes, and which configurations fit into it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
+
+from stress.core.runner import Budget
+
+__all__ = ["PROFILES", "Pace", "Profile"]
+
+START = 0.06  # seconds that a process takes to start and to end
+SHARE = 0.6  # of a budget is planned for; the rest waits for evidence that is late
+SHORTEST = 0.02  # seconds; in less nothing is seen
+PATIENCE = 10  # times its time, and at least seconds, a configuration may wait for evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a run may take. Immutable.
+
+    ``budget``: seconds for all of it. ``seconds``: for one configuration, where the budget does not
+    say less. ``needs`` and ``bars``: tags that a configuration must have, must not have.
+    ``sample``: of each scenario only one configuration, drawn from the seed. ``forks``: processes
+    for each configuration. ``meaning``: what it is for.
+    """
+
+    meaning: str
+    budget: float
+    seconds: float = inf
+    needs: frozenset[str] = frozenset()
+    bars: frozenset[str] = frozenset()
+    sample: bool = False
+    forks: int = 1
+
+    def fits(self, tags: Collection[str]) -> bool:
+        """Whether a configuration with these tags belongs to it."""
+        return self.needs.issubset(tags) and self.bars.isdisjoint(tags)
+
+
+QUICK, SLOW = frozenset({"quick"}), frozenset({"slow"})
+
+PROFILES = {
+    "smoke": Profile(
+        "10 s, before a commit: one configuration of each quick scenario",
+        10,
+        0.3,
+        QUICK,
+        SLOW,
+        True,
+    ),
+    "quick": Profile("1 min, for CI: all that is quick", 60, 0.5, QUICK, SLOW),
+    "default": Profile("10 min: all that is not slow", 600, 1.0, bars=SLOW),
+    "nightly": Profile("1 h: everything, in two processes each", 3600, forks=2),
+}
+
+
+class Pace:
+    """Shares the time of a run out to its jobs, as they come. Externally synchronised.
+
+    Each gets its ``seconds``, less where time is short. One that lacks evidence then may take a
+    third of what the others will leave over.
+    """
+
+    def __init__(self, jobs: int, budget: float, seconds: float = inf) -> None:
+        self.ends = monotonic() + budget
+        self.seconds = min(seconds, max(SHORTEST, SHARE * budget / max(1, jobs) - START))
+
+    def budget(self, left: int) -> Budget | None:
+        """The time of the next job, when ``left`` jobs are left with it; None if there is none."""
+        remaining = self.ends - monotonic()
+        if remaining <= 0:
+            return None
+        seconds = max(SHORTEST, min(self.seconds, remaining / left - START))
+        spare = max(0.0, remaining - left * (seconds + START))
+        patience = min(max(PATIENCE, PATIENCE * seconds), seconds + spare / 3)
+        return Budget(seconds, patience)

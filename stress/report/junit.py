@@ -1,0 +1,106 @@
+"""JUnit XML, which CI systems draw: a test case for each run.
+
+A run that saw a race that is allowed passes, with its figures as properties. INCONCLUSIVE and
+SKIPPED are skipped, FAIL is a failure, and TIMEOUT, CRASH and ERROR are errors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+from stress.core.result import Result, Verdict
+from stress.core.tactics import PLAIN
+
+__all__ = ["junit", "title"]
+
+KINDS = {
+    Verdict.FAIL.value: "failure",
+    Verdict.TIMEOUT.value: "error",
+    Verdict.CRASH.value: "error",
+    Verdict.ERROR.value: "error",
+    Verdict.INCONCLUSIVE.value: "skipped",
+    Verdict.SKIPPED.value: "skipped",
+}
+
+FORBIDDEN_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def title(result: Result) -> str:
+    """What tells a run from all others, its seed aside.
+
+    >>> from stress.core.scenario import Params
+    >>> title(Result(1, "accumulate.ones", Params("racy")))
+    'accumulate.ones[racy,threads=2,size=10000,float64]'
+    """
+    params, tactics = result.params, result.tactics
+    words = [params.mode, f"threads={params.threads}", f"size={params.size}", params.dtype]
+    unusual = {
+        "explored": params.explored,
+        f"sync={tactics.sync}": tactics.sync != PLAIN.sync,
+        f"chaos={tactics.chaos}": tactics.chaos != PLAIN.chaos,
+        f"switch={tactics.switch_interval:g}": tactics.switch_interval != PLAIN.switch_interval,
+        f"fork={result.fork}": result.fork,
+    }
+    words += [word for word, is_so in unusual.items() if is_so]
+    return f"{result.name}[{','.join(words)}]"
+
+
+def junit(path: Path, results: Sequence[Result]) -> None:
+    """Write the results to ``path``."""
+    kinds = [KINDS.get(result.verdict) for result in results]
+    suite = Xml.Element(
+        "testsuite", name="stress", tests=str(len(results)), time=seconds(sum(
+            result.seconds for result in results
+        )),
+        failures=str(kinds.count("failure")), errors=str(kinds.count("error")),
+        skipped=str(kinds.count("skipped")),
+    )  # fmt: skip
+    suite.extend(map(case, results))
+    top = Xml.Element("testsuites")
+    top.append(suite)
+    Xml.indent(top)
+    Xml.ElementTree(top).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def case(result: Result) -> Xml.Element:
+    """The test case of one run."""
+    element = Xml.Element(
+        "testcase", classname="stress", name=title(result), time=seconds(result.seconds)
+    )
+    listed = Xml.SubElement(element, "properties")
+    for key, value in properties(result):
+        Xml.SubElement(listed, "property", name=key, value=clean(value))
+    kind = KINDS.get(result.verdict)
+    if kind is not None:
+        told = Xml.SubElement(element, kind, message=clean(f"{result.verdict}: {result.reason}"))
+        told.text = clean("\n".join((*result.notes, result.stacks)))
+    return element
+
+
+def properties(result: Result) -> Iterator[tuple[str, str]]:
+    """The figures of a run."""
+    yield "verdict", result.verdict
+    yield "samples", str(result.samples)
+    if result.overlap is not None:
+        yield "overlap", f"{result.overlap:.4g}"
+    if result.loss is not None:
+        loss = result.loss
+        yield "loss rate", f"{loss.rate:.4g} [{loss.low:.4g}, {loss.high:.4g}]"
+    for row in result.rows:
+        if row.count:
+            yield f"{row.expect}: {row.key}", str(row.count)
+    for token in result.tokens:
+        yield "token", token
+
+
+def seconds(value: float) -> str:
+    """Seconds, as JUnit has them."""
+    return f"{value:.3f}"
+
+
+def clean(text: str) -> str:
+    """``text`` without the characters that XML has no way to say."""
+    return FORBIDDEN_IN_XML.sub("?", text)

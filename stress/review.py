@@ -1,0 +1,47 @@
+"""What is done with results that are there already: ``report`` and ``compare``."""
+
+from __future__ import annotations
+
+import argparse
+
+from stress import compare as comparing
+from stress.exits import Exit
+from stress.report import tables
+from stress.report.junit import junit
+from stress.report.stream import RecordError, read
+from stress.report.terminal import complain, say, show
+from stress.run import verdicts
+
+__all__ = ["compare", "report"]
+
+
+def report(args: argparse.Namespace) -> Exit:
+    """Show a run again, from its file alone; the exit code is the run's."""
+    try:
+        recorded = read(args.results)
+    except RecordError as error:
+        complain(str(error))
+        return Exit.USAGE
+    show(tables.environment_table(recorded.environment))
+    code = verdicts(recorded.results, args.fail_on, recorded.seed, interesting=True)
+    if recorded.exit_code is None:
+        say("the run did not come to its end: these are the results until then")
+    if args.junit:
+        junit(args.junit, recorded.results)
+    return code
+
+
+def compare(args: argparse.Namespace) -> Exit:
+    """Say what has drifted between two runs."""
+    try:
+        old, new = read(args.old), read(args.new)
+    except RecordError as error:
+        complain(str(error))
+        return Exit.USAGE
+    pairs = comparing.paired(old.results, new.results)
+    if not pairs:
+        complain("the two have no configuration in common")
+        return Exit.NOTHING
+    found = comparing.drifts(pairs, args.tolerance)
+    show(comparing.drift_table(found, len(pairs)))
+    return Exit.FORBIDDEN if found else Exit.PASS

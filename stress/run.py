@@ -1,0 +1,273 @@
+"""The commands that run scenarios: the main job (``check``) and ``run``."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from math import inf
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from engine.hogwild import TrainResult
+from stress import data
+from stress.core.child import Child
+from stress.core.job import Job, survived, unrun
+from stress.core.result import Result, Verdict
+from stress.core.tactics import Tactics
+from stress.environment import Environment, probe
+from stress.exits import Exit, exit_code
+from stress.profiles import PROFILES, Pace, Profile
+from stress.report import tables
+from stress.report.document import SCHEMA, document, ran, trained, write
+from stress.report.junit import junit, title
+from stress.report.stream import Stream
+from stress.report.terminal import Progress, complain, progress, say, show
+from stress.suite import Choice, plan, run_all
+from stress.train import MODES as TRAINING_MODES
+from stress.train import Training, follow, judge, unjudged
+
+__all__ = ["check", "introduce", "run", "verdicts"]
+
+STACK_LINES = 30
+LONGEST = 1.0  # seconds of a configuration in a round of --forever
+CHECK = 40.0  # seconds of the main job for its scenarios: with training it stays under a minute
+
+
+@dataclass(slots=True)
+class Record:
+    """What a run has come to so far. Externally synchronised.
+
+    Of every configuration it keeps the last result, or the last that failed: a run may go on for
+    days.
+    """
+
+    stream: Stream
+    results: dict[str, Result] = field(default_factory=dict)
+    trained: list[TrainResult] = field(default_factory=list)
+
+    def start(self, job: Job) -> None:
+        """A job begins."""
+        self.stream.write("start", name=job.scenario, params=dump(job.params),
+                          tactics=dump(job.tactics), fork=job.fork)  # fmt: skip
+
+    def end(self, result: Result) -> None:
+        """A run has ended."""
+        self.stream.write("result", **ran(result))
+        before = self.results.get(title(result))
+        if before is None or result.failed or (result.trials and not before.failed):
+            self.results[title(result)] = result
+
+    def learnt(self, result: TrainResult) -> None:
+        """A training run has ended."""
+        self.stream.write("training", **trained(result))
+        self.trained.append(result)
+
+
+def dump(values: Any) -> dict[str, Any]:
+    """The fields of a flat dataclass."""
+    return {name: getattr(values, name) for name in values.__slots__}
+
+
+def check(args: argparse.Namespace) -> Exit:
+    """The main job: train the digits and run every scenario, in each mode; one verdict table."""
+    environment = introduce()
+    profile = PROFILES["quick"]
+    choice = Choice(
+        threads=(args.threads,), seed=args.seed, edge=environment.gil_release_size, profile=profile
+    )
+    jobs = plan(choice)
+    trainings = [
+        Training(mode=mode, threads=args.threads, seed=args.seed) for mode in TRAINING_MODES
+    ]
+    say(f"digits: {data.load('digits').split}; network 64-128-10, {args.threads} threads")
+
+    def work(record: Record) -> None:
+        with Child() as child, progress(len(trainings) + len(jobs)) as shown:
+            for training in trainings:
+                record.end(promise(training, child, shown, record))
+            pace = paced(jobs, args.seconds, None, replace(profile, budget=CHECK))
+            run_all(jobs, pace, args.seed, shown, starts=record.start, ends=record.end)
+
+    return recorded(args, environment, jobs, work, interesting=False)
+
+
+def promise(training: Training, child: Child, shown: Progress, record: Record) -> Result:
+    """Train, keep the figures in ``record``, and judge them."""
+    shown.begin(f"train {training.data} {training.mode}")
+
+    def call() -> Result:
+        result = follow(training, child, shown.update)
+        record.learnt(result)
+        return judge(training, result)
+
+    return survived(call, unjudged(training))
+
+
+def run(args: argparse.Namespace) -> Exit:
+    """Run the scenarios that were asked for."""
+    environment = introduce()
+    choice = chosen(args, environment)
+    jobs = plan(choice)
+    if not jobs:
+        complain(f"nothing in {args.scenarios} matches -t {args.test.pattern!r} in mode "
+                 f"{','.join(args.mode)}, profile {args.profile or 'default'}; "
+                 "`python -m stress list` shows what there is")  # fmt: skip
+        return Exit.NOTHING
+
+    def work(record: Record) -> None:
+        for again, pace in rounds(choice, jobs, args):
+            with progress(len(jobs)) as shown:
+                results = run_all(plan(again), pace, again.seed, shown, starts=record.start,
+                                  ends=record.end, stop=args.exitfirst)  # fmt: skip
+            if args.exitfirst and any(result.failed for result in results):
+                say(f"-x: stopped at the first failure; {len(results)} of {len(jobs)} were run")
+                return
+
+    return recorded(args, environment, jobs, work, interesting=True)
+
+
+def chosen(args: argparse.Namespace, environment: Environment) -> Choice:
+    """What the options ask for. Scenarios that are named run whole, unless a profile is, too."""
+    profile = PROFILES[args.profile or "default"]
+    if args.test.pattern and args.profile is None:
+        profile = replace(profile, bars=frozenset())
+    tactics = [Tactics(args.sync, args.chaos, interval) for interval in args.switch_interval]
+    return Choice(
+        args.scenarios, args.test, args.mode, args.threads, args.sizes, tactics, args.seed,
+        environment.gil_release_size, profile, args.forks or profile.forks,
+    )  # fmt: skip
+
+
+def rounds(
+    choice: Choice, jobs: Sequence[Job], args: argparse.Namespace
+) -> Iterator[tuple[Choice, Pace]]:
+    """The choice, and the pace to run it at: once, or with --forever again and again.
+
+    Each round has the seed after the last one's, and all together have the --budget.
+    """
+    if not args.forever:
+        yield choice, paced(jobs, args.seconds, args.budget, choice.profile)
+        return
+    ends = monotonic() + (args.budget or inf)
+    seconds = args.seconds or min(choice.profile.seconds, LONGEST)
+    for number in count():
+        remaining = ends - monotonic()
+        if remaining <= 0:
+            return
+        yield replace(choice, seed=choice.seed + number), Pace(len(jobs), remaining, seconds)
+
+
+def paced(
+    jobs: Sequence[Job], seconds: float | None, budget: float | None, profile: Profile
+) -> Pace:
+    """The pace of one round; --seconds and --budget count for more than the profile."""
+    if seconds:
+        return Pace(len(jobs), budget or inf, seconds)
+    if budget:
+        return Pace(len(jobs), budget)
+    return Pace(len(jobs), profile.budget, profile.seconds)
+
+
+def introduce() -> Environment:
+    """Print what the run runs on."""
+    environment = probe()
+    show(tables.environment_table(environment))
+    return environment
+
+
+def recorded(
+    args: argparse.Namespace,
+    environment: Environment,
+    jobs: Sequence[Job],
+    work: Callable[[Record], None],
+    *,
+    interesting: bool,
+) -> Exit:
+    """Do the work, print its verdicts, and write its files, also where Ctrl-C ended it early."""
+    began, interrupted = monotonic(), False
+    with stream_to(args.output) as stream:
+        stream.write("begin", schema=SCHEMA, command=args.command, seed=args.seed,
+                     environment=environment.as_dict(), planned=len(jobs))  # fmt: skip
+        record = Record(stream)
+        try:
+            work(record)
+        except KeyboardInterrupt:
+            interrupted = True
+            complain("interrupted; nothing is left running")
+        results = in_order(record.results, jobs)
+        code = verdicts(results, args.fail_on, args.seed, interesting=interesting,
+                        interrupted=interrupted)  # fmt: skip
+        stream.write("end", exit_code=int(code), seconds=monotonic() - began)
+    report = document(args.command, environment, args.seed, results, record.trained, code)
+    if args.json:
+        write(args.json, report)
+    if args.output:
+        write(args.output / "summary.json", report)
+        junit(args.output / "junit.xml", results)
+        say(f"written: {args.output}: results.jsonl, summary.json, junit.xml")
+    return code
+
+
+@contextmanager
+def stream_to(folder: Path | None) -> Iterator[Stream]:
+    """Where the events of a run go."""
+    if folder is None:
+        yield Stream(None)
+        return
+    with open(folder / "results.jsonl", "w", encoding="utf-8") as file:
+        yield Stream(file)
+
+
+def in_order(results: Mapping[str, Result], jobs: Sequence[Job]) -> list[Result]:
+    """The results as planned: they came in an order that was drawn."""
+    planned = {title(unrun(job)): place for place, job in enumerate(jobs)}
+    return sorted(results.values(), key=lambda result: planned.get(title(result), -1))
+
+
+def verdicts(
+    results: Sequence[Result],
+    fail_on: Sequence[str],
+    seed: int,
+    *,
+    interesting: bool,
+    interrupted: bool = False,
+) -> Exit:
+    """Print the verdicts, and the details of what is not as it should be; the exit code."""
+    show(tables.verdict_table(results))
+    say()
+    for result in results:
+        detail(result, interesting=interesting)
+    code = exit_code(results, fail_on)
+    if interrupted and code is Exit.PASS:
+        code = Exit.INTERRUPTED
+    counted = Counter(result.verdict for result in results)
+    tally = ", ".join(f"{counted[v.value]} {v.value}" for v in Verdict if counted[v.value])
+    say(f"{tally or 'no results'}; seed {seed}; exit code {code:d}: {code.meaning}")
+    return code
+
+
+def detail(result: Result, *, interesting: bool) -> None:
+    """Print why a run did not pass; its outcomes, too, if it failed or, if wanted, saw a race."""
+    where = f"{result.name} {result.params.mode}"
+    fine = not result.failed
+    if result.rows and (not fine or (interesting and result.interesting)):
+        show(tables.outcome_table(result))
+    if result.reason:
+        say(f"{where} {result.params.size:,}: {result.verdict}: {result.reason}")
+    if not fine or interesting or not result.number:
+        for note in result.notes:
+            say(f"{where}: {note}")
+    for token in result.tokens:
+        say(f"{where}: python -m stress replay {token} --trace")
+    if result.stacks:
+        say(tail(result.stacks))
+
+
+def tail(stacks: str) -> str:
+    """The last lines, which say most; the JSON report has them all."""
+    return "\n".join(f"  {line}" for line in stacks.rstrip().splitlines()[-STACK_LINES:])
