@@ -67,7 +67,9 @@ class Primitives(Protocol):
 
     def queue(self) -> "SimpleQueue[Any]": ...
 
-    def start_thread(self, target: Callable[[], object], name: str, daemon: bool) -> Joinable: ...
+    def start_thread(
+        self, target: Callable[[], object], name: str, daemon: bool | None
+    ) -> Joinable: ...
 
 
 class Threads:
@@ -81,7 +83,7 @@ class Threads:
         return SimpleQueue()
 
     @staticmethod
-    def start_thread(target: Callable[[], object], name: str, daemon: bool) -> Joinable:
+    def start_thread(target: Callable[[], object], name: str, daemon: bool | None) -> Joinable:
         thread = threading.Thread(target=target, name=name, daemon=daemon)
         thread.start()
         return thread
@@ -192,8 +194,13 @@ def idle_get(jobs: "SimpleQueue[Any]") -> Any:
             return jobs.get(timeout=_LOOK_UP)
 
 
-def start_thread(target: Callable[[], object], name: str, *, daemon: bool = False) -> Joinable:
-    """Start a thread that runs ``target``."""
+def start_thread(
+    target: Callable[[], object], name: str, *, daemon: bool | None = None
+) -> Joinable:
+    """Start a thread that runs ``target``; a daemon, if None is said, where this thread is one.
+
+    So what works for a thread that the interpreter does not wait for does not keep it either.
+    """
     return primitives.start_thread(target, name, daemon)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -133,6 +134,38 @@ class Tally:
     staleness: Counter[int] = field(default_factory=Counter)
 
 
+class Crew:
+    """Threads that begin together, and whose ends are known. Internally synchronised."""
+
+    def __init__(self) -> None:
+        # Opened when all threads stand, or when they are to go: so one that Ctrl-C has kept out of
+        # the list, while it was being started, makes no step.
+        self.gate = sync.queue()
+        self._ended: dict[int, None] = {}  # setting an item is atomic
+        self._bell = sync.queue()  # rung after each
+
+    def work(self, index: int, target: Callable[[], None]) -> None:
+        """What thread ``index`` runs: ``target``, once the gate is open."""
+        self.gate.get()
+        self.gate.put(None)  # for the next
+        try:
+            target()
+        finally:
+            self._ended[index] = None
+            self._bell.put(None)
+
+    def has_ended(self, count: int, timeout: float | None) -> bool:
+        """Whether the first ``count`` threads have ended; waits for one of them to.
+
+        Not ``join``: interrupted, that of Python 3.11 takes a thread for ended that is not.
+        """
+        if any(index not in self._ended for index in range(count)):
+            with suppress(sync.Empty):
+                self._bell.get(timeout=timeout)
+            return False
+        return True
+
+
 class Job:
     """The threads of one training run and what they share."""
 
@@ -186,15 +219,20 @@ class Job:
         """Start a thread for each target and wait until all have ended, whatever happens here:
         a thread that cannot be started, Ctrl-C, a failing ``report``."""
         threads: list[sync.Joinable] = []
+        crew = Crew()
         try:
             for index, target in enumerate(targets):
-                threads.append(sync.start_thread(target, f"hogwild-{index}"))
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(0.1)
-                    report(min(self.tickets.value, self.steps))
+                threads.append(
+                    sync.start_thread(partial(crew.work, index, target), f"hogwild-{index}")
+                )
+            crew.gate.put(None)
+            while not crew.has_ended(len(threads), 0.1):
+                report(min(self.tickets.value, self.steps))
         finally:
             self.stopped = True
+            crew.gate.put(None)
+            while not crew.has_ended(len(threads), None):
+                pass
             for thread in threads:
                 thread.join()
         self.stopped = False

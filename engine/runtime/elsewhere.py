@@ -16,13 +16,36 @@ def elsewhere(work: Callable[[], object], stop: Callable[[BaseException], None])
 
     ``stop`` gets what interrupts the wait (Ctrl-C), and sees to it that ``work`` ends soon.
     """
+    ended = sync.queue()  # internally synchronised
+    over: list[None] = []  # append is atomic
+    claim = [work]  # pop is atomic: who has it runs it, or sees to it that nobody does
+
+    def run() -> None:
+        for claimed in _taken(claim):
+            try:
+                claimed()
+            finally:
+                over.append(None)
+                ended.put(None)
+
     try:
-        thread = sync.start_thread(work, "engine-nested")
+        sync.start_thread(run, "engine-nested")
     except RuntimeError:  # "can't start new thread": the interpreter is exiting, or too many live
-        work()
-        return
-    while thread.is_alive():
+        run()
+    except BaseException as error:  # Ctrl-C: the thread lives, or will never
+        stop(error)
+        if _taken(claim):
+            return
+    # Not `join`: interrupted, that of Python 3.11 takes a thread for ended that is not.
+    while not over:
         try:
-            thread.join()
+            ended.get()
         except BaseException as error:
             stop(error)
+
+
+def _taken(claim: list[Callable[[], object]]) -> list[Callable[[], object]]:
+    try:
+        return [claim.pop()]
+    except IndexError:
+        return []

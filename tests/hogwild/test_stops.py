@@ -146,6 +146,28 @@ def test_a_thread_that_cannot_be_started_stops_those_that_could():
     assert not running()
 
 
+class Interrupted(Threads):
+    """Ctrl-C while the second thread is being started: it lives, but its starter does not know."""
+
+    def __init__(self):
+        self.left = 1
+
+    def start_thread(self, target, name, daemon):  # type: ignore[override]
+        thread = Threads.start_thread(target, name, daemon)
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return thread
+
+
+def test_an_interrupt_while_a_thread_starts_leaves_no_step():
+    problem = Problem(rows=1600)
+    with engine.sync.controlled(Interrupted()), pytest.raises(KeyboardInterrupt):
+        problem.train(threads=3, batch_size=1, epochs=100)
+    until(lambda: not running())
+    assert not problem.batches
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_an_interrupt_stops_all(mode):
     problem = Problem(rows=1600)

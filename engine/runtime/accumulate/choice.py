@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -97,3 +98,13 @@ def chosen_policy(call: str | None, ticket: int | None) -> type[Locked] | Turn:
     if ticket is not None:
         raise ArgumentError(f"backward: ticket={ticket} belongs to 'ordered', not to {mode!r}")
     return POLICIES[mode]
+
+
+def _fresh_after_fork() -> None:
+    """Backwards of the parent's other threads, which hold tickets, do not end in the child."""
+    global _tickets
+    _tickets = Tickets()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fresh_after_fork)
