@@ -44,3 +44,5 @@ def test_misuse_is_named():
         F.pad(engine.ones(3), (1, 1), mode="edge")
     with pytest.raises(ArgumentError, match="at most 1 axes, got 3 widths"):
         F.pad(engine.ones(3), (1, 1, 1))
+    with pytest.raises(ArgumentError, match="cut off more than the 3"):
+        F.pad(engine.ones(3), (-2, -2))

@@ -56,6 +56,9 @@ def pad(
 
 
 def _kept(widths: Sequence[tuple[int, int]], shape: Shape) -> tuple[slice, ...]:
-    """What negative widths leave."""
+    """What negative widths leave. Raises ``ArgumentError`` where that is less than nothing."""
+    for (a, b), n in zip(widths, shape, strict=True):
+        if n + a + b < 0 or -a > n or -b > n:
+            raise ArgumentError(f"pad: widths ({a}, {b}) cut off more than the {n} there are")
     pairs = zip(widths, shape, strict=True)
     return tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in pairs)
