@@ -51,7 +51,7 @@ class IndexRangeError(ShapeError, IndexError):
 class LinAlgError(ShapeError, np.linalg.LinAlgError):
     """A matrix is singular, not positive definite, or not square; an iteration does not converge.
 
-    ``numpy.linalg.LinAlgError`` is a ``ValueError``; PyTorch's ``LinAlgError`` is a ``RuntimeError``.
+    ``numpy.linalg.LinAlgError`` is a ``ValueError``, PyTorch's a ``RuntimeError``.
     """
 
 

@@ -34,8 +34,8 @@ class Case:
     what is made of the arguments that were drawn, `after`: of the results. For matrices that are to
     be positive, say, and for several outputs, or such as are determined but for a sign. Both get
     arrays, Tensors and PyTorch's tensors, so they keep to operators and methods that all of them
-    have. `numpy` and `torch` are given what `before` returned. `needs`: a package without which there
-    is no such op, nor an answer.
+    have. `numpy` and `torch` are given what `before` returned. `needs`: a package without which
+    there is no such op, nor an answer.
     """
 
     name: str
