@@ -120,11 +120,16 @@ class WorkerPool:
         return len(self._backlog)
 
     def _next(self) -> Job | None:
-        """What a worker that has finished a job does next; None: it is idle."""
+        """What a worker that has finished a job does next; None: what the queue brings."""
         with self._lock:
-            if self._backlog:
-                return self._backlog.popitem(last=False)[0].run
-            self.idle += not self._closed
+            if not self._backlog:
+                self.idle += not self._closed
+                return None
+            oldest = self._backlog.popitem(last=False)[0].run
+            if self._closed:
+                return oldest
+            # Behind what is reserved for a worker that has not come for it yet: that is older.
+            self._jobs.put(oldest)
         return None
 
     def _start(self) -> bool:

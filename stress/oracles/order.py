@@ -9,7 +9,7 @@ import threading
 from collections import Counter, defaultdict
 from typing import Any
 
-__all__ = ["Event", "NodeLog", "overlapping", "violations"]
+__all__ = ["Event", "NodeLog", "overlapping", "topology", "violations"]
 
 Event = tuple[str, Any, int]  # (point, node, thread)
 

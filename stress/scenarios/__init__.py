@@ -1,6 +1,6 @@
 """The scenarios that ship with the harness, one room a theme."""
 
-from stress.scenarios import accumulate, bits, disjoint, errors, pool, reset, sharing, step
+from stress.scenarios import accumulate, bits, disjoint, errors, pool, reset, sharing, step, tasks
 
 __all__ = ["SCENARIOS"]
 
@@ -22,9 +22,15 @@ SCENARIOS = (
     reset.READ,
     step.STEP,
     pool.ORDER,
+    tasks.HISTORY,
+    tasks.WOKEN,
+    pool.NEWEST,
     errors.ONE,
     errors.TWO,
     errors.CANCELLED,
+    tasks.INSIDE,
+    tasks.RESIZED,
+    tasks.FAIR,
     sharing.MIXED,
     sharing.FUNCTIONS,
 )

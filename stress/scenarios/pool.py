@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from random import Random
+from typing import Any
 
 import engine
 from stress.core.outcome import acceptable, forbidden
 from stress.core.scenario import Observation, Params, Scenario, one_actor
 from stress.oracles.coding import Coding
-from stress.oracles.order import Event, NodeLog, overlapping, violations
+from stress.oracles.order import Event, NodeLog, overlapping, topology, violations
 from stress.oracles.trap import GradTrap
 from stress.scenarios.common import (
     Array,
@@ -27,7 +28,7 @@ from stress.scenarios.common import (
     trapped,
 )
 
-__all__ = ["FANOUT", "ORDER"]
+__all__ = ["FANOUT", "NEWEST", "ORDER"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,4 +248,67 @@ ORDER = Scenario(
     prepare=watched,
     crew=one_actor,
     minimum=lambda params: 20,
+)
+
+
+# -- 19: who comes first, where one thread runs all ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """One trial. ``wrong``: actor *i* alone writes item *i*."""
+
+    fixture: Watched
+    trial: int
+    wrong: list[int]
+
+
+def start_alone(fixture: Watched) -> Alone:
+    """The trial's number seeds its random graphs."""
+    fixture.log.take()
+    return Alone(fixture, next(fixture.number), [0] * fixture.params.threads)
+
+
+def run_alone(state: Alone, index: int) -> None:
+    """A random graph without workers: its nodes run in the reverse of the order they were made."""
+    params = state.fixture.params
+    leaf = fresh_leaf(params)
+    root = woven(leaf, Random(hash((params.seed, state.trial, index))))
+    ran: list[Any] = []
+    with engine.WorkerPool(0):
+        for node in nodes_of(root):
+            node.register_prehook(lambda _, node=node: ran.append(node))
+        gradient_by(params.mode, root, leaf)
+    state.wrong[index] += ran != sorted(ran, key=lambda node: -int(node.seq))
+
+
+def nodes_of(root: engine.Tensor) -> list[Any]:
+    """Every node below ``root`` but the leaf."""
+    nodes, _ = topology([root.grad_fn])
+    return [node for node in nodes.values() if node.next_functions]
+
+
+def judge_alone(state: Alone) -> Observation:
+    """Newest first, in every thread."""
+    wrong = sum(state.wrong)
+    fates = {"in order": len(state.wrong) - wrong, "out of order": wrong}
+    return Observation(tally(state.fixture.trap, fates))
+
+
+NEWEST = Scenario(
+    19,
+    "pool.newest",
+    "threads without workers run random graphs of their own: the newest node first",
+    "backwards",
+    start_alone,
+    run_alone,
+    judge_alone,
+    everywhere(
+        always(
+            acceptable("in order", "of what is ready, the node that was recorded last runs first"),
+            forbidden("out of order", "the order of a single thread does not depend on others"),
+            forbidden("touched *", "a functional gradient reads and writes no .grad"),
+        )
+    ),
+    prepare=watched,
 )

@@ -1,0 +1,288 @@
+"""Tasks submitted to a pool that threads share: their order, waking up, waiting, resizing."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+
+import numpy as np
+
+import engine
+from engine.errors import WaitTimeoutError
+from stress.core.outcome import Outcome, acceptable, forbidden, interesting
+from stress.core.scenario import Observation, Params, Scenario
+from stress.oracles.history import Call, explain, fifo, linearize
+from stress.oracles.trap import GradTrap
+from stress.scenarios.common import Way, always, everywhere, fresh_leaf, tally, times, trapped
+
+__all__ = ["FAIR", "HISTORY", "INSIDE", "RESIZED", "WOKEN"]
+
+PATIENCE = 20.0  # seconds until a task that has not ended is one that nobody woke up for
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What the trials of one run share. Immutable, but for the trap."""
+
+    params: Params
+    trap: GradTrap | None
+
+
+@contextmanager
+def pool(params: Params) -> Iterator[Pool]:
+    """The trials use the pool of the process; no thread of it is left at the end."""
+    with trapped(params) as trap:
+        try:
+            yield Pool(params, trap)
+        finally:
+            engine.set_num_workers(0)
+
+
+@dataclass(slots=True)
+class Trial:
+    """One trial. ``seen``: what came out, appended to by any thread: atomic."""
+
+    fixture: Pool
+    way: Way
+    leaf: engine.Tensor
+    handles: list[engine.Handle] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+
+def start(fixture: Pool) -> Trial:
+    """A pool of fresh threads: one fewer than there are actors."""
+    params = fixture.params
+    engine.set_num_workers(max(1, params.threads - 1))
+    return Trial(fixture, Way(params.mode), fresh_leaf(params))
+
+
+def contribute(trial: Trial) -> str:
+    """One backward of ones: what a task does."""
+    result = trial.way.one(trial.leaf * 1.0, trial.leaf, engine.ones_like(trial.leaf))
+    return "done" if result is None or np.all(result == 1.0) else "wrong"
+
+
+def judge(trial: Trial) -> Observation:
+    """What the tasks say, and whether ``.grad`` has counted those that ended well."""
+    engine.set_num_workers(0)
+    seen = Counter(trial.seen)
+    if trial.fixture.trap is None:
+        missing = seen["done"] - trial.way.read(trial.leaf)
+        if trial.fixture.params.mode != "racy" and missing.any():
+            seen["lost"] = int(abs(missing).max())
+    return Observation(tally(trial.fixture.trap, seen))
+
+
+WELL = (
+    acceptable("done", "the task has run once, and what it computed has been added"),
+    forbidden("lost", "what a task that ended well has computed is in .grad"),
+    forbidden("wrong", "a functional gradient depends on its own call alone"),
+    forbidden("touched *", "a functional gradient reads and writes no .grad"),
+)
+
+Act = Callable[[Trial, int], None]
+
+
+def of_tasks(
+    number: int, name: str, title: str, act: Act, *more: Outcome, least: int = 100
+) -> Scenario:
+    """A scenario of tasks in the pool of the process; they end as ``WELL`` says."""
+    return Scenario(
+        number, name, title, "tasks", start, act, judge, everywhere(always(*more, *WELL)),
+        prepare=pool, minimum=lambda params: least,
+    )  # fmt: skip
+
+
+# -- 18: a worker that goes to sleep as a task comes -----------------------------------------------
+
+ROUNDS = 25
+
+
+def wake(trial: Trial, index: int) -> None:
+    """Submit a task just as the worker has done the one before, and only wait: do not help."""
+    for _ in range(times(trial.fixture.params, ROUNDS)):
+        handle = engine.submit(contribute, trial)
+        try:
+            trial.seen.append(handle.result(timeout=PATIENCE))
+        except WaitTimeoutError:
+            trial.seen.append("asleep")
+
+
+WOKEN = of_tasks(
+    18,
+    "tasks.woken",
+    "a task comes as the last worker goes to sleep: somebody runs it",
+    wake,
+    forbidden("asleep", "a worker that goes to sleep sees the task, or is woken for it"),
+)
+
+
+# -- 24: tasks that wait for tasks of their own pool -----------------------------------------------
+
+DEEP = 3  # tasks in tasks
+
+
+def nest(trial: Trial, index: int) -> None:
+    """Submit a task that submits two, and so on, each waiting for its own."""
+    depth = times(trial.fixture.params, DEEP)
+    trial.seen.extend(engine.submit(nested, trial, depth).result())
+
+
+def nested(trial: Trial, depth: int) -> list[str]:
+    """Contribute, and wait for two tasks that do so."""
+    below = [engine.submit(nested, trial, depth - 1) for _ in range(2)] if depth else []
+    return [contribute(trial), *(seen for handle in below for seen in handle.result())]
+
+
+INSIDE = of_tasks(
+    24,
+    "tasks.inside",
+    "tasks submit tasks to their own small pool and wait for them: no deadlock",
+    nest,
+)
+
+
+# -- 27: the pool is resized and shut down meanwhile -----------------------------------------------
+
+SIZES = (1, 3, 0, 2)  # that the pool is given, one after the other
+
+
+def resize(trial: Trial, index: int) -> None:
+    """The last actor resizes the pool; the others submit to it, and to one that was shut down."""
+    params = trial.fixture.params
+    if index == params.threads - 1:
+        for workers in SIZES:
+            engine.set_num_workers(workers)
+        return
+    with engine.WorkerPool(1) as mine:
+        mine.shutdown()
+        trial.handles.append(engine.submit(contribute, trial))  # run inline: no thread is left
+        mine.shutdown()
+    several = [engine.submit(contribute, trial) for _ in range(times(params, 10))]
+    trial.seen += [handle.result() for handle in (*several, *trial.handles)]
+
+
+RESIZED = of_tasks(
+    27,
+    "tasks.resized",
+    "the pool is resized and shut down while it is used, twice and before use: tasks end",
+    resize,
+)
+
+
+# -- 36: many callers ------------------------------------------------------------------------------
+
+CALLERS = 8
+LIMIT = 2.0  # seconds that a caller may have to wait for a short backward
+
+
+def callers(params: Params) -> int:
+    """More than there are workers."""
+    return 2 if params.explored else CALLERS
+
+
+def queue_up(trial: Trial, index: int) -> None:
+    """Many short backwards; each waits its turn."""
+    for _ in range(times(trial.fixture.params, 10)):
+        began = perf_counter_ns()
+        seen = engine.submit(contribute, trial).result(timeout=PATIENCE)
+        late = perf_counter_ns() - began > LIMIT * 1e9
+        trial.seen += [seen, "late"] if late else [seen]
+
+
+FAIR = Scenario(
+    36,
+    "tasks.fair",
+    "many callers submit short backwards to few workers: nobody starves",
+    "tasks",
+    start,
+    queue_up,
+    judge,
+    everywhere(
+        always(
+            interesting("late", f"a caller waited more than {LIMIT:g} s for a short backward"),
+            *WELL,
+        )
+    ),
+    prepare=pool,
+    crew=callers,
+    minimum=lambda params: 400,
+)
+
+
+# -- 17: the history of the queue ------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Queue:
+    """One trial. ``calls``: of the queue, appended to by any thread: atomic.
+
+    ``free``: since when each thread has had nothing to do; written by that thread alone.
+    """
+
+    fixture: Pool
+    calls: list[Call] = field(default_factory=list)
+    free: dict[int, int] = field(default_factory=dict)
+
+
+PUTS = 3  # of each actor: the search for an order is short
+
+
+def start_queue(fixture: Pool) -> Queue:
+    """Two workers."""
+    engine.set_num_workers(2)
+    return Queue(fixture)
+
+
+def put(queue: Queue, index: int) -> None:
+    """Submit tasks, and wait for them without helping."""
+    handles: list[engine.Handle] = []
+    for number in range(times(queue.fixture.params, PUTS)):
+        name = f"{index}.{number}"
+        began = perf_counter_ns()
+        handles.append(engine.submit(got, queue, name))
+        queue.calls.append(Call("put", name, None, began, perf_counter_ns()))
+    for handle in handles:
+        handle.result(timeout=PATIENCE)
+
+
+def got(queue: Queue, name: str) -> None:
+    """The task: some worker has just taken it, at some time since it had nothing to do."""
+    now, thread = perf_counter_ns(), threading.get_ident()
+    queue.calls.append(Call("get", None, name, queue.free.get(thread, 0), now))
+    queue.free[thread] = perf_counter_ns()
+
+
+def judge_queue(queue: Queue) -> Observation:
+    """Is there an order of puts and gets in which the oldest task is taken first, each once?"""
+    engine.set_num_workers(0)
+    names: Sequence[str] = [call.argument for call in queue.calls if call.name == "put"]
+    taken = [call.result for call in queue.calls if call.name == "get"]
+    if sorted(taken) != sorted(names):
+        return Observation({"not each once": 1}, note=explain(queue.calls))
+    explained = linearize(queue.calls, fifo, ()) is not None
+    key = "explained" if explained else "unexplained"
+    return Observation({key: 1}, note="" if explained else explain(queue.calls))
+
+
+HISTORY = Scenario(
+    17,
+    "tasks.history",
+    "threads submit to one pool of two workers: some order explains who took what when",
+    "histories",
+    start_queue,
+    put,
+    judge_queue,
+    {
+        "locked": always(
+            acceptable("explained", "the oldest task first, and each once"),
+            forbidden("unexplained", "workers take the oldest task first"),
+            forbidden("not each once", "no task is lost, none runs twice"),
+        )
+    },
+    prepare=pool,
+)
