@@ -13,6 +13,7 @@ from typing import Any
 
 from stress.core.child import Child, Crash, Failure, Hang
 from stress.core.scenario import Params, Scenario
+from stress.core.source import SHIPPED, SourceError, load
 from stress.exits import Exit, exit_code
 from stress.explore.checkpoint import Checkpoint, CheckpointError, title
 from stress.explore.explore import Explored, Plan, conclude
@@ -22,11 +23,9 @@ from stress.explore.token import Recorded, TokenError, fitting, read, write
 from stress.explore.work import Replayed, Request, Target, repeat, shrink
 from stress.report.tables import outcome_table
 from stress.report.terminal import Progress, progress, say, show
-from stress.scenarios import SCENARIOS
 
 __all__ = ["run_explore", "run_minimise", "run_replay"]
 
-SOURCE = "stress.scenarios"
 SHARE = 10.0  # seconds for each configuration, where no budget is given
 NUMBERED = 1_000  # schedules of a strategy that has no end of its own
 
@@ -52,9 +51,14 @@ def run_explore(args: argparse.Namespace) -> Exit:
 
 def chosen(args: argparse.Namespace) -> list[Target]:
     """The configurations to explore."""
-    wanted = [s for s in SCENARIOS if args.all or s.name in args.scenario]
+    offered = load(args.scenarios)
+    names = [scenario.name for scenario in offered]
+    for name in args.scenario:
+        if name not in names:
+            raise SourceError(f"unknown scenario {name!r}: one of {', '.join(names)}")
+    wanted = [scenario for scenario in offered if args.all or scenario.name in args.scenario]
     return [
-        Target(SOURCE, scenario.name, params)
+        Target(args.scenarios, scenario.name, params)
         for scenario in wanted
         for mode in scenario.modes
         if mode in args.mode
@@ -115,7 +119,7 @@ def tell(args: argparse.Namespace, found: Sequence[Explored]) -> Exit:
     """Print the verdicts, what was found, and how to see it again."""
     show(explored_table(found))
     for explored in found:
-        detail(explored)
+        detail(explored, args.scenarios)
     results = [explored.result for explored in found]
     code = exit_code(results, args.fail_on)
     total = sum(result.samples for result in results)
@@ -127,7 +131,13 @@ def tell(args: argparse.Namespace, found: Sequence[Explored]) -> Exit:
     return code
 
 
-def detail(explored: Explored) -> None:
+def replaying(token: object, source: str) -> str:
+    """The command that replays a token."""
+    words = f"python -m stress replay {token} --trace"
+    return words if source == SHIPPED else f"{words} --scenarios {source}"
+
+
+def detail(explored: Explored, source: str) -> None:
     """Print what is worth telling of one configuration."""
     result = explored.result
     where = f"{result.name} {result.params.mode} size {result.params.size}"
@@ -136,7 +146,7 @@ def detail(explored: Explored) -> None:
     if result.verdict == "FAIL":
         show(outcome_table(result))
     for finding in explored.findings:
-        say(f"{where}: {finding.words}\n  python -m stress replay {finding.token} --trace")
+        say(f"{where}: {finding.words}\n  {replaying(finding.token, source)}")
         if finding.replayed.schedule.table:
             show(deadlock_table(finding.replayed.schedule))
     if result.stacks:
@@ -162,13 +172,16 @@ def described(explored: Explored) -> dict[str, Any]:
 # -- one schedule ----------------------------------------------------------------------------------
 
 
-def find(recorded: Recorded) -> tuple[Scenario, Target]:
+def find(recorded: Recorded, source: str) -> tuple[Scenario, Target]:
     """The scenario of a token; raises ``TokenError`` where there is none that it fits."""
-    for scenario in SCENARIOS:
+    for scenario in load(source):
         if scenario.name == recorded.scenario:
             fitting(recorded, scenario)
-            return scenario, Target(SOURCE, scenario.name, recorded.params)
-    raise TokenError(f"there is no scenario {recorded.scenario!r}: `python -m stress list`")
+            return scenario, Target(source, scenario.name, recorded.params)
+    raise TokenError(
+        f"there is no scenario {recorded.scenario!r} in {source}: `python -m stress list`, or name "
+        "the file that has it with --scenarios"
+    )
 
 
 Call = Callable[[argparse.Namespace, Recorded, Target, Child], Exit]
@@ -178,7 +191,7 @@ def with_token(args: argparse.Namespace, call: Call) -> Exit:
     """Run a command on the schedule of a token, in a child process."""
     try:
         recorded = read(args.token)
-        _, target = find(recorded)
+        _, target = find(recorded, args.scenarios)
     except TokenError as error:
         complain(f"refused: {error}")
         return Exit.USAGE
@@ -242,7 +255,7 @@ def make_smaller(
     show(interleaving(minimal.schedule))
     say(f"{minimal.schedule.key}: {minimal.words}")
     smaller = Recorded(recorded.scenario, recorded.params, minimal.schedule.chosen)
-    say(f"python -m stress replay {write(smaller, args.files)} --trace")
+    say(replaying(write(smaller, args.files), args.scenarios))
     return Exit.PASS
 
 

@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 from stress import arguments
 from stress.core.scenario import MODES
+from stress.core.source import SHIPPED
 from stress.exits import Exit
 from stress.explore import command
-from stress.scenarios import SCENARIOS
 
 __all__ = ["add_explore", "add_minimise", "add_replay"]
-
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-
-
-def duration(text: str) -> float:
-    """Seconds, from 90, 90s, 2m or 1h."""
-    found = re.fullmatch(r"([0-9.]+)([smh]?)", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"must be a time such as 90, 90s, 2m or 1h, got {text!r}")
-    return arguments.positive(found[1]) * UNITS[found[2]]
-
-
-def scenario(text: str) -> str:
-    """The name of a scenario."""
-    if text not in (known := [scenario.name for scenario in SCENARIOS]):
-        raise argparse.ArgumentTypeError(f"unknown scenario {text!r}: one of {', '.join(known)}")
-    return text
 
 
 def add_explore(to: Any) -> None:
@@ -39,7 +21,8 @@ def add_explore(to: Any) -> None:
     it = to.add_parser(
         "explore", help="run scenarios under a scheduler in control, schedule by schedule"
     )
-    it.add_argument("scenario", nargs="*", type=scenario, help="names of scenarios")
+    it.add_argument("scenario", nargs="*", help="names of scenarios")
+    add_source(it)
     it.add_argument("--all", action="store_true", help="all scenarios that can be controlled")
     it.add_argument(
         "--mode", type=arguments.modes, default=MODES, metavar="M[,M]",
@@ -74,9 +57,17 @@ def add_explore(to: Any) -> None:
     it.set_defaults(call=command.run_explore)
 
 
+def add_source(it: argparse.ArgumentParser) -> None:
+    """Where the scenarios are."""
+    it.add_argument(
+        "--scenarios", default=SHIPPED, metavar="FILE",
+        help="a .py file or a module with SCENARIOS of your own (default: those that ship)",
+    )  # fmt: skip
+
+
 def add_budget(it: argparse.ArgumentParser, text: str) -> None:
     """What limits a search, and where schedules go that are too long for a line."""
-    it.add_argument("--budget", type=duration, metavar="T", help=text)
+    it.add_argument("--budget", type=arguments.duration, metavar="T", help=text)
     it.add_argument(
         "--files", type=Path, default=Path("stress-schedules"), metavar="DIR",
         help="where schedules go that are too long for a token (default: stress-schedules)",
@@ -87,6 +78,7 @@ def add_replay(to: Any) -> None:
     """One schedule again."""
     it = to.add_parser("replay", help="run one schedule again, by the token that was printed")
     it.add_argument("token", help="the token, or the file that has it")
+    add_source(it)
     it.add_argument("--times", type=arguments.natural, default=1, metavar="N",
                     help="runs (default: 1)")  # fmt: skip
     it.add_argument("--expect", metavar="OUTCOME",
@@ -99,5 +91,6 @@ def add_minimise(to: Any) -> None:
     """One schedule, smaller."""
     it = to.add_parser("minimise", help="look for a smaller schedule that comes to the same")
     it.add_argument("token", help="the token, or the file that has it")
+    add_source(it)
     add_budget(it, "time for the search (default: 10 s)")
     it.set_defaults(call=command.run_minimise)

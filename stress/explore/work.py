@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from time import monotonic
 from stress.core.child import Report
 from stress.core.outcome import Outcome
 from stress.core.scenario import Params, Scenario
+from stress.core.source import load
 from stress.explore.minimise import Minimal, minimise
 from stress.explore.scheduler import Chooser
 from stress.explore.strategies import DEPTHS, Follow, Priorities, Walk, alternatives
@@ -32,8 +32,7 @@ class Target:
 
     def find(self) -> Scenario:
         """The scenario itself."""
-        scenarios: tuple[Scenario, ...] = importlib.import_module(self.source).SCENARIOS
-        return next(scenario for scenario in scenarios if scenario.name == self.scenario)
+        return next(found for found in load(self.source) if found.name == self.scenario)
 
 
 @dataclass(frozen=True, slots=True)
