@@ -12,6 +12,7 @@ from stress.core.source import SourceError
 from stress.exits import Exit
 from stress.explore import options as exploring
 from stress.report.terminal import complain
+from stress.soak.command import add_soak
 from stress.train import MODES as TRAINING_MODES
 from stress.train import Training
 
@@ -81,7 +82,7 @@ def parser() -> Parser:
     for add in (
         options.add_check, options.add_run, options.add_list, options.add_report,
         options.add_compare, exploring.add_explore, exploring.add_replay, exploring.add_minimise,
-        add_train, add_doctor, add_bench,
+        add_soak, add_train, add_doctor, add_bench,
     ):  # fmt: skip
         add(commands_of)
     return top

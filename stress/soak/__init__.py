@@ -1,0 +1,1 @@
+"""``python -m stress soak``: faults of every kind, for minutes, and nothing lost or left over."""
