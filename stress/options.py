@@ -13,7 +13,7 @@ from stress.core.scenario import MODES
 from stress.core.source import SHIPPED
 from stress.core.tactics import CHAOS, PLAIN, SYNC
 from stress.exits import Exit
-from stress.profiles import PROFILES
+from stress.profiles import LIMIT, PROFILES
 
 __all__ = ["add_check", "add_compare", "add_json", "add_list", "add_report", "add_run", "add_seed"]
 
@@ -101,6 +101,11 @@ def add_time(it: argparse.ArgumentParser) -> None:
     it.add_argument(
         "--budget", type=arguments.duration, metavar="T",
         help="time for all together, such as 90s, 2m or 1h (default: the profile's)",
+    )  # fmt: skip
+    it.add_argument(
+        "--limit", type=arguments.duration, default=LIMIT, metavar="T",
+        help="a run without another trial for so long hangs: TIMEOUT, with the stacks of all "
+        f"threads (default: {LIMIT:g}s)",
     )  # fmt: skip
     it.add_argument(
         "--forever", action="store_true",

@@ -9,11 +9,12 @@ from time import monotonic
 
 from stress.core.runner import Budget
 
-__all__ = ["PROFILES", "Pace", "Profile"]
+__all__ = ["LIMIT", "PROFILES", "Pace", "Profile"]
 
 START = 0.06  # seconds that a process takes to start and to end
 SHARE = 0.6  # of a budget is planned for; the rest waits for evidence that is late
 SHORTEST = 0.02  # seconds; in less nothing is seen
+LIMIT = 30.0  # seconds without another trial are a hang
 PATIENCE = 10  # times its time, and at least seconds, a configuration may wait for evidence
 
 
@@ -61,11 +62,13 @@ class Pace:
     """Shares the time of a run out to its jobs, as they come. Externally synchronised.
 
     Each gets its ``seconds``, less where time is short. One that lacks evidence then may take a
-    third of what the others will leave over.
+    third of what the others will leave over. One that does nothing for ``limit`` seconds hangs.
     """
 
-    def __init__(self, jobs: int, budget: float, seconds: float = inf) -> None:
-        self.ends = monotonic() + budget
+    def __init__(
+        self, jobs: int, budget: float, seconds: float = inf, limit: float = LIMIT
+    ) -> None:
+        self.ends, self.limit = monotonic() + budget, limit
         self.seconds = min(seconds, max(SHORTEST, SHARE * budget / max(1, jobs) - START))
 
     def budget(self, left: int) -> Budget | None:
@@ -76,4 +79,4 @@ class Pace:
         seconds = max(SHORTEST, min(self.seconds, remaining / left - START))
         spare = max(0.0, remaining - left * (seconds + START))
         patience = min(max(PATIENCE, PATIENCE * seconds), seconds + spare / 3)
-        return Budget(seconds, patience)
+        return Budget(seconds, patience, self.limit)

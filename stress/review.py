@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from stress import compare as comparing
+from stress.core.result import in_order
 from stress.exits import Exit
 from stress.report import tables
 from stress.report.junit import junit
@@ -23,11 +24,12 @@ def report(args: argparse.Namespace) -> Exit:
         complain(str(error))
         return Exit.USAGE
     show(tables.environment_table(recorded.environment))
-    code = verdicts(recorded.results, args.fail_on, recorded.seed, interesting=True)
+    results = in_order(recorded.results)
+    code = verdicts(results, args.fail_on, recorded.seed, interesting=True)
     if recorded.exit_code is None:
         say("the run did not come to its end: these are the results until then")
     if args.junit:
-        junit(args.junit, recorded.results)
+        junit(args.junit, results)
     return code
 
 

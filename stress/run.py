@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -15,13 +15,13 @@ from typing import Any
 
 from engine.hogwild import TrainResult
 from stress import data
-from stress.core.child import Child
-from stress.core.job import Job, survived, unrun
-from stress.core.result import Result, Verdict
+from stress.core.child import Child, warm_up
+from stress.core.job import Job, survived
+from stress.core.result import Result, Verdict, in_order
 from stress.core.tactics import Tactics
 from stress.environment import Environment, probe
 from stress.exits import Exit, exit_code
-from stress.profiles import PROFILES, Pace, Profile
+from stress.profiles import LIMIT, PROFILES, Pace, Profile
 from stress.report import tables
 from stress.report.document import SCHEMA, document, ran, trained, write
 from stress.report.junit import junit, title
@@ -151,7 +151,7 @@ def rounds(
     Each round has the seed after the last one's, and all together have the --budget.
     """
     if not args.forever:
-        yield choice, paced(jobs, args.seconds, args.budget, choice.profile)
+        yield choice, paced(jobs, args.seconds, args.budget, choice.profile, args.limit)
         return
     ends = monotonic() + (args.budget or inf)
     seconds = args.seconds or min(choice.profile.seconds, LONGEST)
@@ -159,18 +159,23 @@ def rounds(
         remaining = ends - monotonic()
         if remaining <= 0:
             return
-        yield replace(choice, seed=choice.seed + number), Pace(len(jobs), remaining, seconds)
+        pace = Pace(len(jobs), remaining, seconds, args.limit)
+        yield replace(choice, seed=choice.seed + number), pace
 
 
 def paced(
-    jobs: Sequence[Job], seconds: float | None, budget: float | None, profile: Profile
+    jobs: Sequence[Job],
+    seconds: float | None,
+    budget: float | None,
+    profile: Profile,
+    limit: float = LIMIT,
 ) -> Pace:
     """The pace of one round; --seconds and --budget count for more than the profile."""
     if seconds:
-        return Pace(len(jobs), budget or inf, seconds)
+        return Pace(len(jobs), budget or inf, seconds, limit)
     if budget:
-        return Pace(len(jobs), budget)
-    return Pace(len(jobs), profile.budget, profile.seconds)
+        return Pace(len(jobs), budget, limit=limit)
+    return Pace(len(jobs), profile.budget, profile.seconds, limit)
 
 
 def introduce() -> Environment:
@@ -189,6 +194,7 @@ def recorded(
     interesting: bool,
 ) -> Exit:
     """Do the work, print its verdicts, and write its files, also where Ctrl-C ended it early."""
+    warm_up()
     began, interrupted = monotonic(), False
     with stream_to(args.output) as stream:
         stream.write("begin", schema=SCHEMA, command=args.command, seed=args.seed,
@@ -199,7 +205,7 @@ def recorded(
         except KeyboardInterrupt:
             interrupted = True
             complain("interrupted; nothing is left running")
-        results = in_order(record.results, jobs)
+        results = in_order(record.results.values())
         code = verdicts(results, args.fail_on, args.seed, interesting=interesting,
                         interrupted=interrupted)  # fmt: skip
         stream.write("end", exit_code=int(code), seconds=monotonic() - began)
@@ -221,12 +227,6 @@ def stream_to(folder: Path | None) -> Iterator[Stream]:
         return
     with open(folder / "results.jsonl", "w", encoding="utf-8") as file:
         yield Stream(file)
-
-
-def in_order(results: Mapping[str, Result], jobs: Sequence[Job]) -> list[Result]:
-    """The results as planned: they came in an order that was drawn."""
-    planned = {title(unrun(job)): place for place, job in enumerate(jobs)}
-    return sorted(results.values(), key=lambda result: planned.get(title(result), -1))
 
 
 def verdicts(

@@ -22,12 +22,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TextIO, TypeVar
 
-__all__ = ["Child", "Crash", "Failure", "Hang", "Report"]
+__all__ = ["Child", "Crash", "Failure", "Hang", "Report", "warm_up"]
 
 Argument = TypeVar("Argument")
 Value = TypeVar("Value")
 Report = Callable[[Any], None]
 
+LONG = 60.0  # seconds that the first process may take to start
 GRACE = 5.0  # seconds that the parent waits beyond the limit, for the stacks to be written
 
 # Never a fork of this process: it would copy locks in whatever state they are.
@@ -152,6 +153,16 @@ class Child:
             self._process.join()
             self._process.close()
         self._connection = self._process = None
+
+
+def warm_up() -> None:
+    """Have the first process started, which takes longer than those after it."""
+    with Child() as child:
+        child.call(nothing, None, LONG)
+
+
+def nothing(_: None, report: Report) -> None:
+    """Do nothing."""
 
 
 def serve(connection: Connection[Any, Any], stacks: str) -> None:

@@ -49,12 +49,12 @@ def perform(job: Job, report: Report) -> Result:
     before = set(threading.enumerate())
     result = run(job.find(), job.params, job.budget, report, job.tactics)
     engine.set_num_workers(0)  # ends the default pool's threads: those may stay otherwise
-    return with_leaks(result, leftovers(before))
+    return with_leaks(result, leftovers(before, min(ENDING, job.budget.limit / 4)))
 
 
-def leftovers(before: Collection[threading.Thread]) -> list[threading.Thread]:
-    """The threads that are not in ``before`` and do not end."""
-    deadline = monotonic() + ENDING
+def leftovers(before: Collection[threading.Thread], patience: float) -> list[threading.Thread]:
+    """The threads that are not in ``before`` and do not end within so many seconds."""
+    deadline = monotonic() + patience
     new = [thread for thread in threading.enumerate() if thread not in before]
     for thread in new:
         thread.join(max(0.0, deadline - monotonic()))

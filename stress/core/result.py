@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from stress.core.outcome import Expect, Outcome, grade
-from stress.core.scenario import Params
+from stress.core.scenario import MODES, Params
 from stress.core.tactics import PLAIN, Tactics
 
-__all__ = ["Loss", "Result", "Row", "Verdict", "decide", "tabulate"]
+__all__ = ["Loss", "Result", "Row", "Verdict", "decide", "in_order", "tabulate"]
 
 
 class Verdict(Enum):
@@ -127,3 +127,17 @@ def tabulate(outcomes: Sequence[Outcome], counts: dict[str, int]) -> tuple[Row, 
     unseen = (outcome for outcome in outcomes if outcome not in reached)
     rows += [Row(outcome.key, 0, outcome.expect.value, outcome.why) for outcome in unseen]
     return tuple(rows)
+
+
+def in_order(results: Iterable[Result]) -> list[Result]:
+    """Results by scenario, mode, threads and size: they come in an order that was drawn."""
+    return sorted(results, key=place)
+
+
+def place(result: Result) -> tuple[object, ...]:
+    """Where a result stands among others."""
+    params = result.params
+    mode = MODES.index(params.mode) if params.mode in MODES else -1
+    tactics = result.tactics
+    return (result.number, result.name, mode, params.threads, params.size, params.dtype,
+            tactics.sync, tactics.chaos, tactics.switch_interval, result.fork)  # fmt: skip
