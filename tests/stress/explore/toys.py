@@ -80,7 +80,9 @@ def crossed(state, index):
         pass
 
 
-ABBA = toy(crossed, setup=lambda params: [engine.zeros(1, requires_grad=True) for _ in range(2)])
+ABBA = toy(
+    crossed, setup=lambda params: [engine.zeros(1, requires_grad=True) for _ in range(2)]
+)
 
 
 def all_schedules(scenario, bound=99, params=PARAMS, most=5_000, **options):
