@@ -151,8 +151,9 @@ class WorkerPool:
     def _serve(self) -> None:
         modes.state.pools.append(self)  # a nested backward in a hook is helped by this pool too
         job: Job | None = None
+        jobs = self._jobs
         while True:
-            job = job or sync.idle_get(self._jobs)
+            job = job or sync.idle_get(jobs)
             if job is None:
                 # For the next: also for a thread that Ctrl-C kept out of the list while it started.
                 self._jobs.put(None)
@@ -162,6 +163,8 @@ class WorkerPool:
             except BaseException as error:  # a worker outlives its jobs
                 sync.report(error)
             job = None  # an idle worker must not keep a graph alive
+            if jobs is not self._jobs:
+                return  # a hook has forked, and this is the child, which has a pool of its own
             job = self._next()
 
     def shutdown(self, *, cancel: bool = False) -> None:
@@ -253,6 +256,10 @@ def _shutdown_all() -> None:
 def _after_fork_in_child() -> None:
     """The child has none of the parent's threads, and locks as they happened to be."""
     modes.state.handle = None  # what this thread does from here on is no part of the parent's task
+    backward = modes.state.task
+    while backward is not None:  # the fork was made by a hook
+        backward.orphan()
+        backward = backward.outer
     for pool in list(_pools):
         flying = list(pool._flying)
         pool._forget_threads()

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .. import modes, sync
+from ..errors import CancelledError
 from ..values import Value, add
 from .accumulate import Policy
 from .plan import Joint, Plan
@@ -87,6 +88,7 @@ class GraphTask:
         # one that runs the node; the queue between them orders the two.
         self.cells: list[Value | None] = [None] * len(plan.nodes)
         self.clock: int = modes.state.clock  # the caller's, when the backward began
+        self.outer: GraphTask | None = modes.state.task  # the one whose hook or rule began this one
         self.lock = sync.lock()
 
     def gather(self, position: int, slot: int, g: Value) -> bool:
@@ -183,3 +185,19 @@ class GraphTask:
         with self.lock:
             self.errors = [*self.errors, (position, error)]
             self.failed = True
+
+    def orphan(self) -> None:
+        """In the child of a fork: what workers have of it is lost."""
+        self.lock = sync.lock()
+        if self.arrived is not None:
+            self.arrived = sync.queue()
+        lost = self.outstanding - len(self.offers)
+        self.outstanding = len(self.offers)
+        if lost:
+            self.fail(
+                -1,
+                CancelledError(
+                    "the process forked inside of this backward while a worker, which the child "
+                    "does not have, was at work on another part of it: fork outside of backwards"
+                ),
+            )
