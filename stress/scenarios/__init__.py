@@ -1,6 +1,20 @@
 """The scenarios that ship with the harness, one room a theme."""
 
-from stress.scenarios import accumulate, bits, disjoint, errors, pool, reset, sharing, step, tasks
+from stress.scenarios import (
+    accumulate,
+    bits,
+    disjoint,
+    errors,
+    hogwild,
+    modes,
+    nesting,
+    pool,
+    reset,
+    saved,
+    sharing,
+    step,
+    tasks,
+)
 
 __all__ = ["SCENARIOS"]
 
@@ -21,6 +35,9 @@ SCENARIOS = (
     reset.HISTORY,
     reset.READ,
     step.STEP,
+    hogwild.DENSE,
+    hogwild.SPARSE,
+    saved.WRITTEN,
     pool.ORDER,
     tasks.HISTORY,
     tasks.WOKEN,
@@ -28,8 +45,14 @@ SCENARIOS = (
     errors.ONE,
     errors.TWO,
     errors.CANCELLED,
+    nesting.DEEP,
     tasks.INSIDE,
+    nesting.HOOKED,
+    nesting.ABBA,
     tasks.RESIZED,
+    modes.CARRIED,
+    modes.ISOLATED,
+    nesting.COLLECTED,
     tasks.FAIR,
     sharing.MIXED,
     sharing.FUNCTIONS,

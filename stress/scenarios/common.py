@@ -112,12 +112,12 @@ def times(params: Params, many: int, few: int = 1) -> int:
 class Way:
     """How one trial differentiates: in its mode; in ``ordered`` with tickets of its own.
 
-    Internally synchronised.
+    ``bound``: how many of its backwards may wait for lower tickets. Internally synchronised.
     """
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, bound: int = 64) -> None:
         self.mode = mode
-        self.tickets = engine.Tickets() if mode == "ordered" else None
+        self.tickets = engine.Tickets(bound) if mode == "ordered" else None
 
     def __call__(
         self,

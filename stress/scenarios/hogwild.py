@@ -1,0 +1,146 @@
+"""Hogwild: threads that train shared parameters without a lock still find the minimum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+import engine
+from engine import hogwild
+from engine.nn import functional
+from engine.optim import SGD
+from stress.core.outcome import acceptable, forbidden, interesting
+from stress.core.scenario import Observation, Params, Scenario, one_actor
+from stress.scenarios.common import Array, Declare, always
+
+__all__ = ["DENSE", "SPARSE"]
+
+BATCH = 16
+EPOCHS = 4
+ROWS = 512
+TOLERANCE = 1.5  # times the loss that one thread ends with, or as much as rounding allows
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Least squares: examples, and how to predict. Immutable. ``serial``: the loss of one thread.
+
+    ``loss(weight, *batch)`` is convex in the weight, and 0 at its minimum.
+    """
+
+    params: Params
+    data: tuple[Array, Array]
+    loss: Callable[[engine.Tensor, engine.Tensor, engine.Tensor], engine.Tensor]
+    rate: float
+    width: int
+    serial: float = 0.0
+
+
+@dataclass(slots=True)
+class Run:
+    """One trial; written by its one actor."""
+
+    problem: Problem
+    loss: float = 0.0
+    steps: int = 0
+    stale: int = 0
+
+
+def dense_loss(w: engine.Tensor, x: engine.Tensor, y: engine.Tensor) -> engine.Tensor:
+    """Every step moves every weight."""
+    return mean_square(x @ w - y)
+
+
+def sparse_loss(w: engine.Tensor, ids: engine.Tensor, y: engine.Tensor) -> engine.Tensor:
+    """A step moves the rows of its examples alone."""
+    return mean_square(functional.embedding(ids, w, sparse=True).sum(axis=1) - y)
+
+
+def mean_square(x: engine.Tensor) -> engine.Tensor:
+    """Of all elements."""
+    result: engine.Tensor = (x * x).mean()
+    return result
+
+
+@contextmanager
+def dense(params: Params) -> Iterator[Problem]:
+    """A few features, all of them in every example."""
+    random = np.random.default_rng(params.seed)
+    width = max(1, params.size // ROWS)
+    x = random.normal(size=(ROWS, width)) / np.sqrt(width)
+    y = x @ random.normal(size=(width, 1))
+    yield solved(Problem(params, (x.astype("f4"), y.astype("f4")), dense_loss, 0.2 * width, width))
+
+
+@contextmanager
+def sparse(params: Params) -> Iterator[Problem]:
+    """Many features, three of them in an example."""
+    random = np.random.default_rng(params.seed)
+    width = max(8, params.size // 100)
+    ids = random.integers(0, width, (ROWS, 3))
+    y = random.normal(size=(width, 1))[ids].sum(axis=1)
+    yield solved(Problem(params, (ids, y.astype("f4")), sparse_loss, 0.5, width))
+
+
+def solved(problem: Problem) -> Problem:
+    """The problem, with the loss that a single thread ends with."""
+    run = Run(problem)
+    train(run, "serial")
+    return Problem(
+        problem.params, problem.data, problem.loss, problem.rate, problem.width, run.loss
+    )
+
+
+def train(run: Run, mode: str) -> None:
+    """Train from zeros."""
+    problem = run.problem
+    weight = engine.zeros(problem.width, 1, requires_grad=True)
+    result = hogwild.train(
+        lambda *batch: problem.loss(weight, *batch), problem.data, SGD([weight], lr=problem.rate),
+        threads=problem.params.threads, mode=mode, epochs=EPOCHS, batch_size=BATCH,
+        seed=problem.params.seed,
+    )  # fmt: skip
+    run.steps = result.steps
+    run.stale = sum(times for late, times in result.staleness.items() if late)
+    with engine.no_grad():
+        run.loss = problem.loss(weight, *map(engine.from_numpy, problem.data)).item()
+
+
+def act(run: Run, index: int) -> None:
+    """The threads are those of ``hogwild.train``."""
+    train(run, run.problem.params.mode)
+
+
+def judge(run: Run) -> Observation:
+    """As near to the minimum as one thread comes, with every step made."""
+    problem, wanted = run.problem, EPOCHS * -(-ROWS // BATCH)
+    scale = float(np.mean(problem.data[1] ** 2))  # the loss that training begins with
+    bound = TOLERANCE * problem.serial + 0.02 * scale
+    key = "converged" if run.loss <= bound else "slower" if run.loss < scale else "diverged"
+    seen = {key: 1} | ({} if run.steps == wanted else {"steps missing": 1})
+    note = "" if key == "converged" else f"loss {run.loss:.3g}, of one thread {problem.serial:.3g}"
+    return Observation(seen, overlapped=run.stale > 0, note=note)
+
+
+CONVERGES: Declare = always(
+    acceptable("converged", "as near to the minimum as a single thread comes"),
+    interesting("slower", "farther from the minimum than a single thread: stale gradients"),
+    forbidden("diverged", "on a convex problem with few threads Hogwild converges"),
+    forbidden("steps missing", "every example is used exactly once an epoch"),
+)
+
+
+def of_problem(name: str, title: str, prepare: Callable[[Params], object]) -> Scenario:
+    """A scenario of a problem."""
+    return Scenario(
+        14, name, title, "trainings", Run, act, judge,
+        {"racy": CONVERGES, "locked": CONVERGES}, prepare=prepare, crew=one_actor,  # type: ignore[arg-type]
+        minimum=lambda params: 5, explore=lambda params: (),
+    )  # fmt: skip
+
+
+DENSE = of_problem("hogwild.dense", "least squares, every step moves every weight", dense)
+SPARSE = of_problem("hogwild.sparse", "least squares, a step moves a few weights", sparse)

@@ -1,0 +1,148 @@
+"""A tensor that a graph has saved is written to by another thread: noticed, or harmless."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+import engine
+from engine.errors import SavedValueChangedError
+from stress.core.outcome import acceptable, forbidden, interesting
+from stress.core.scenario import Observation, Params, Scenario
+from stress.scenarios.common import Array, Way, always, everywhere, tally, times
+from stress.scenarios.nesting import Fixture, watched
+
+__all__ = ["WRITTEN"]
+
+Span = tuple[int, int]  # when something began and ended
+ROUNDS = 10  # in a trial
+
+
+@dataclass(slots=True)
+class Round:
+    """A graph that has saved ``factor``. The writer alone writes ``written``, actor 0 the rest."""
+
+    leaf: engine.Tensor
+    factor: engine.Tensor
+    forward: Span = (0, 0)
+    backward: Span = (0, 0)
+    written: Span = (0, 0)
+    result: Array | None = None  # None: refused
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One trial. ``told``: the forward pass is over; ``done``: the write is. Queues."""
+
+    fixture: Fixture
+    way: Way
+    rounds: Sequence[Round]
+    told: Any
+    done: Any
+
+
+def start(fixture: Fixture) -> Written:
+    """Factors of twos; a write makes them threes."""
+    params = fixture.params
+    rounds = [fresh(params) for _ in range(times(params, ROUNDS, 2))]
+    way = Way(params.mode, len(rounds))
+    return Written(fixture, way, rounds, engine.sync.queue(), engine.sync.queue())
+
+
+def fresh(params: Params) -> Round:
+    """A round that nothing has happened in."""
+    leaf = engine.ones(params.size, dtype=params.dtype, requires_grad=True)
+    return Round(leaf, engine.full((params.size,), 2.0, dtype=params.dtype))
+
+
+def timed(action: Callable[[], None]) -> Span:
+    """When ``action`` began and ended."""
+    began = perf_counter_ns()
+    action()
+    return began, perf_counter_ns()
+
+
+def walk_or_write(state: Written, index: int) -> None:
+    """Actor 0 goes forward and backward; the other writes when told that forward is over.
+
+    Every other time actor 0 waits for the write before it goes backward, so that it lies between.
+    """
+    for number, this in enumerate(state.rounds):
+        if index == 1:
+            state.told.get()
+            this.written = timed(partial(write, this.factor))
+            state.done.put(None)
+            continue
+        outputs: list[engine.Tensor] = []
+        this.forward = timed(partial(go_forward, this, outputs))
+        state.told.put(None)
+        if number % 2:
+            state.done.get()
+        this.backward = timed(partial(go_backward, state.way, this, outputs[0]))
+        if not number % 2:
+            state.done.get()
+
+
+def go_forward(this: Round, outputs: list[engine.Tensor]) -> None:
+    """Save the factor."""
+    outputs.append(this.leaf * this.factor)
+
+
+def write(factor: engine.Tensor) -> None:
+    """A write in place: counted, as it is no parameter that is shared on purpose."""
+    with engine.no_grad():
+        factor.add_(1.0)
+
+
+def go_backward(way: Way, this: Round, output: engine.Tensor) -> None:
+    """The gradient of the leaf is the factor, unless that was written to."""
+    with suppress(SavedValueChangedError):
+        result = way.one(output, this.leaf, engine.ones_like(output))
+        this.result = way.read(this.leaf) if result is None else result
+
+
+def judge(state: Written) -> Observation:
+    """Refused, or right: a write that fell between forward and backward must be refused."""
+    return Observation(tally(state.fixture.trap, Counter(map(fate, state.rounds))))
+
+
+def fate(this: Round) -> str:
+    """What became of one round. The write began after the forward pass had ended."""
+    if this.result is None:
+        return "refused"
+    if this.written[1] < this.backward[0]:
+        return "not noticed"
+    if np.all(this.result == 2.0):
+        return "right"
+    return "wrong" if this.written[0] > this.backward[1] else "met the write"
+
+
+WRITTEN = Scenario(
+    15,
+    "saved.written",
+    "a value that a graph has saved is written to by another thread: refused, or harmless",
+    "backwards",
+    start,
+    walk_or_write,
+    judge,
+    everywhere(
+        always(
+            acceptable("refused", "the backward raises SavedValueChangedError"),
+            acceptable("right", "the write came too late for the backward to see"),
+            interesting("met the write", "writes beside a backward are the user's to synchronise"),
+            forbidden("not noticed", "a write between forward and backward raises"),
+            forbidden("wrong", "a gradient is of the values that the forward has seen"),
+            forbidden("touched *", "a functional gradient reads and writes no .grad"),
+        )
+    ),
+    prepare=watched,
+    crew=lambda params: 2,
+    minimum=lambda params: 200,
+)
