@@ -6,7 +6,8 @@ things plug in here, and each costs a ``None`` check while it is absent:
 * ``hook``: called as ``hook(point, subject)`` at every point where threads meet. A test parks a
   thread there to force an interleaving; an observer counts; a controlled scheduler decides there
   who runs next. It runs outside every engine lock, so it may block. If it has an attribute
-  ``chunks``, an unlocked addition in place has so many parts, each read and stored by itself.
+  ``chunks``, it belongs to a scheduler in control, which knows who holds which lock: additions in
+  place have so many parts then, each read and stored by itself, inside of a leaf's lock as well.
 * ``primitives``: makes the locks, queues and threads. A controlled scheduler must know who waits
   for what, so it installs its own before the objects it is to control are made. Objects made
   earlier keep the real primitives they were born with; that is why plain locks stay as fast as C.

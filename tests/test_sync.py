@@ -40,7 +40,7 @@ def test_the_points_of_a_racy_backward():
     ]  # fmt: skip
 
 
-class InChunks(list):
+class InChunks(list[str]):
     """A hook that asks for additions in two parts."""
 
     chunks = 2
@@ -50,13 +50,15 @@ class InChunks(list):
 
 
 @pytest.mark.parametrize(("shape", "parts"), [((3,), 2), ((5, 2), 2), ((1,), 1), ((), 1)])
-def test_a_hook_may_have_a_racy_addition_split(shape, parts):
+@pytest.mark.parametrize(("mode", "before"), [("racy", []), ("locked", ["commit", "read"])])
+def test_a_hook_may_have_an_addition_split(shape, parts, mode, before):
     x = engine.zeros(shape, requires_grad=True)
     x.grad = engine.ones(shape)
     seen = InChunks()
     with sync.hooked(seen):
-        (x * 2).sum().backward(accumulation="racy")
-    assert [p for p in seen if p.startswith("grad")] == ["grad.read", "grad.store"] * parts
+        (x * 2).sum().backward(accumulation=mode)
+    grads = [point.removeprefix("grad.") for point in seen if point.startswith("grad.")]
+    assert grads == before + ["read", "store"] * parts
     assert (x.grad.numpy() == 3).all()
 
 

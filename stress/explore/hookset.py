@@ -12,7 +12,7 @@ from stress.explore.trial import CHUNKS
 
 __all__ = ["difference", "hook_set", "hook_set_hash"]
 
-POINT = re.compile(r'\bhook\("([a-z.]+)"|\bsync\.(lock|rlock|queue|start_thread)\(')
+POINT = re.compile(r'\b(?:hook|inside)\("([a-z.]+)"|\bsync\.(lock|rlock|queue|start_thread)\(')
 
 
 def sources(folder: Traversable, where: str = "") -> dict[str, str]:

@@ -1,12 +1,14 @@
-"""Make a schedule smaller: fewer interruptions first, then each as early as it can be."""
+"""Make a schedule smaller: leave out interruptions, then take the first that does as well."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
 from stress.explore.scheduler import Chooser
+from stress.explore.strategies import Follow, alternatives
 from stress.explore.trial import Schedule
 
 __all__ = ["Minimal", "minimise"]
@@ -18,7 +20,7 @@ Switches = dict[int, int]  # by the number of a decision, who goes on other than
 class Minimal:
     """The smallest schedule that was found, and how. Immutable.
 
-    ``done``: nothing smaller is left to try; otherwise time was up.
+    ``done``: there is none of fewer preemptions; otherwise time was up.
     """
 
     schedule: Schedule
@@ -30,9 +32,7 @@ class Minimal:
     def words(self) -> str:
         """What was done, in words."""
         after = self.schedule.preemptions
-        how = (
-            "nothing smaller was found" if self.done else "time was up: there may be a smaller one"
-        )
+        how = "fewer do not suffice" if self.done else "time was up: there may be a smaller one"
         return f"{self.before} → {after} preemptions after {self.tried} schedules; {how}"
 
 
@@ -68,13 +68,17 @@ class Search:
         """Whether time is up."""
         return monotonic() > self._ends
 
+    def run(self, chooser: Chooser) -> Schedule:
+        """Run one."""
+        self.tried += 1
+        self._report(self.tried)
+        return self._run(chooser)
+
     def accepts(self, switches: Switches) -> bool:
         """Whether these switches come to the same, and make a smaller schedule."""
         if self.late:
             return False
-        schedule = self._run(Deviate(switches))
-        self.tried += 1
-        self._report(self.tried)
+        schedule = self.run(Deviate(switches))
         if fate(schedule) != self.key or weight(schedule) >= weight(self.best):
             return False
         self.best = schedule
@@ -94,20 +98,24 @@ class Search:
             else:
                 parts *= 2
 
-    def earlier(self) -> None:
-        """Move each switch to the first decision and the first thread where it does as well."""
-        while not self.late and any(map(self.accepts, moved(switches_of(self.best)))):
-            pass
+    def first(self) -> bool:
+        """The first of all schedules, those of few preemptions first, that comes to the same.
 
-
-def moved(switches: Switches) -> list[Switches]:
-    """The same switches, one of them earlier, or to a thread of a lower number."""
-    found: list[Switches] = []
-    for at, to in switches.items():
-        rest = {number: thread for number, thread in switches.items() if number != at}
-        found += [{**rest, early: to} for early in range(at) if early not in rest]
-        found += [{**rest, at: lower} for lower in range(to)]
-    return found
+        So schedules that come to the same become the same. False if time was up.
+        """
+        levels: list[deque[bytes]] = [deque() for _ in range(self.best.preemptions + 1)]
+        levels[0].append(b"")
+        while (level := next((level for level in levels if level), None)) is not None:
+            if self.late:
+                return False
+            beginning = level.popleft()
+            schedule = self.run(Follow(beginning))
+            if fate(schedule) == self.key:
+                self.best = schedule
+                return True
+            for cost, other in alternatives(schedule, len(beginning), len(levels) - 1):
+                levels[cost].append(other)
+        return True
 
 
 def switches_of(schedule: Schedule) -> Switches:
@@ -119,10 +127,9 @@ def switches_of(schedule: Schedule) -> Switches:
     }
 
 
-def weight(schedule: Schedule) -> tuple[object, ...]:
-    """Smaller is better: preemptions, switches, where they are, who goes on."""
-    switches = switches_of(schedule)
-    return schedule.preemptions, len(switches), list(switches), schedule.chosen
+def weight(schedule: Schedule) -> tuple[int, int]:
+    """Smaller is better: preemptions, then switches."""
+    return schedule.preemptions, len(switches_of(schedule))
 
 
 def fate(schedule: Schedule) -> frozenset[str]:
@@ -143,12 +150,6 @@ def minimise(
     """
     start = run(Deviate(dict(enumerate(decisions))))
     search = Search(run, start, monotonic() + seconds, report)
-    before = -1
-    while not search.late and before != search.tried:
-        before = search.tried
-        weighed = weight(search.best)
-        search.fewer()
-        search.earlier()
-        if weight(search.best) == weighed:
-            break
-    return Minimal(search.best, start.preemptions, search.tried, not search.late)
+    search.fewer()
+    done = search.first()
+    return Minimal(search.best, start.preemptions, search.tried, done)

@@ -132,6 +132,8 @@ def fitting(recorded: Recorded, scenario: Scenario) -> None:
         )
     asked = Params(params.mode, params.threads, seed=params.seed, dtype=params.dtype)
     offered = scenario.explore(asked)
+    if not offered:
+        raise TokenError(f"{scenario.name} is not explored any more in mode {params.mode!r}")
     if params not in offered:
         differ = [
             f"{name}={value} (now {now})"
@@ -140,7 +142,7 @@ def fitting(recorded: Recorded, scenario: Scenario) -> None:
         ]
         raise TokenError(
             f"{scenario.name} is not explored with the token's parameters any more: "
-            f"{'; '.join(differ) or 'none are left'}. Explore again"
+            f"{'; '.join(differ)}. Explore again"
         )
 
 

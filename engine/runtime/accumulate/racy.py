@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ... import sync
@@ -11,7 +9,7 @@ from ...graph import Leaf, Node
 from ...sparse import RowSparse, add_into
 from ...values import Value
 from .locked import Locked
-from .merge import is_recorded
+from .merge import add_observed, is_recorded
 
 
 class Racy(Locked):
@@ -46,21 +44,4 @@ def _add_racy(leaf: Node, buffer: np.ndarray, g: Value) -> None:
             else:
                 np.add(buffer, g, out=buffer)
         return
-    # Under observation the addition is split where the hardware may split it, element by element:
-    # between the points another thread's write is lost. Same race, wide enough to steer into.
-    once = g.coalesce() if type(g) is RowSparse else None
-    touched, rows = (..., g) if once is None else (once.ids, once.rows)
-    for part, of in _chunks(touched, rows, getattr(hook, "chunks", 1)):
-        hook("grad.read", leaf)
-        total = buffer[part] + of
-        hook("grad.store", leaf)
-        buffer[part] = total
-
-
-def _chunks(touched: Any, rows: np.ndarray, chunks: int) -> list[tuple[Any, np.ndarray]]:
-    """Split along the first axis, in at most so many parts: where there is one, nothing tears."""
-    if chunks == 1 or rows.ndim == 0:
-        return [(touched, rows)]
-    where = np.arange(len(rows)) if touched is ... else touched
-    parts = zip(np.array_split(where, chunks), np.array_split(rows, chunks), strict=True)
-    return [(part, of) for part, of in parts if len(part)]
+    add_observed(leaf, buffer, g, hook)

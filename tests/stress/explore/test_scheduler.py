@@ -256,7 +256,9 @@ def test_an_addition_in_place_is_split_where_it_can_tear():
 
     def arbiter(state):
         values = set(state.grad.numpy().tolist())
-        return Observation({"kept" if values == {2.0} else "torn" if len(values) > 1 else "lost": 1})
+        return Observation(
+            {"kept" if values == {2.0} else "torn" if len(values) > 1 else "lost": 1}
+        )
 
     def outcomes(params):
         return [acceptable("*", "")]

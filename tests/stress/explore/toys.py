@@ -1,6 +1,7 @@
 """Small scenarios for the tests of the explorer, and engines that were broken on purpose."""
 
 from collections import Counter
+from typing import Any
 
 import engine
 from engine import sync
@@ -80,9 +81,7 @@ def crossed(state, index):
         pass
 
 
-ABBA = toy(
-    crossed, setup=lambda params: [engine.zeros(1, requires_grad=True) for _ in range(2)]
-)
+ABBA = toy(crossed, setup=lambda params: [engine.zeros(1, requires_grad=True) for _ in range(2)])
 
 
 def all_schedules(scenario, bound=99, params=PARAMS, most=5_000, **options):
@@ -104,3 +103,25 @@ def all_schedules(scenario, bound=99, params=PARAMS, most=5_000, **options):
 
 def keys(schedules):
     return Counter(schedule.key for schedule in schedules)
+
+
+class _Aim:
+    """A configuration of a scenario that is in no module."""
+
+    def __init__(self, scenario, params=PARAMS):
+        self.scenario, self.params, self.find = scenario.name, params, lambda: scenario
+
+
+class _Here:
+    """A child process that is none."""
+
+    def call(self, function, argument, limit, progress=None):
+        return function(argument, lambda value: None)
+
+
+def aim(scenario, params=PARAMS) -> Any:
+    """For a target."""
+    return _Aim(scenario, params)
+
+
+HERE: Any = _Here()

@@ -1,0 +1,202 @@
+"""A search reaches every schedule once, ends when it is told to, and goes on where it stood."""
+
+import json
+from itertools import count
+from typing import Any
+
+import pytest
+
+from stress.core.child import Crash, Failure
+from stress.core.outcome import acceptable, required
+from stress.core.scenario import Observation
+from stress.explore import checkpoint, search
+from stress.explore.checkpoint import Checkpoint, CheckpointError
+from stress.explore.explore import Plan, conclude
+from stress.explore.search import Search, Settings, work_through
+from tests.stress.explore.toys import ABBA, COUNT, HERE, aim, all_schedules, here, keys, steps, toy
+
+
+def searched(scenario, seconds=30.0, look=lambda search: None, **settings):
+    found = Search(aim(scenario), Settings(**settings))
+    work_through(found, [HERE], seconds, look)
+    return found
+
+
+def judged(found, tmp_path, **options):
+    return conclude(found, Plan(found.settings, options.get("minimise", False), tmp_path), HERE)
+
+
+LOSING = toy(
+    COUNT.actor,
+    setup=COUNT.setup,
+    arbiter=COUNT.arbiter,
+    outcomes={"racy": lambda params: [acceptable("kept", ""), required("lost", "")]},
+)
+
+
+def test_it_runs_what_there_is_and_says_that_this_was_all(tmp_path):
+    found = searched(LOSING, bound=2)
+    assert found.exhausted
+    assert found.tally.schedules == 14
+    assert found.tally.outcomes == keys(all_schedules(COUNT, 2))
+    explored = judged(found, tmp_path)
+    assert (explored.result.verdict, explored.result.reason) == ("PASS", "")
+    assert (explored.exhaustive, explored.distinct) == (True, 2)
+
+
+def test_few_preemptions_come_first():
+    found = searched(LOSING, bound=2)
+    assert found.tally.examples["kept"].number == 1
+    assert found.tally.examples["lost"].number in (3, 4, 5, 6)  # after the two without any
+
+
+@pytest.mark.parametrize(("scenario", "key"), [(COUNT, "lost"), (ABBA, "deadlock")])
+def test_a_failure_ends_it_and_is_replayed_before_it_is_told(scenario, key, tmp_path):
+    found = searched(scenario, bound=2)
+    assert not found.exhausted
+    explored = judged(found, tmp_path, minimise=True)
+    assert explored.result.verdict == "FAIL"
+    assert repr(key) in explored.result.reason
+    (finding,) = explored.findings
+    assert (finding.key, finding.reproduced) == (key, 10)
+    assert "1 → 1 preemptions" in finding.smaller
+    assert finding.token in explored.result.notes[0]
+    assert "reproduced 10/10" in explored.result.notes[0]
+
+
+def test_what_is_required_and_out_of_reach_is_inconclusive(tmp_path):
+    explored = judged(searched(LOSING, bound=0), tmp_path)
+    assert explored.result.verdict == "INCONCLUSIVE"
+    assert "'lost' was never reached" in explored.result.reason
+
+
+def test_a_budget_that_ends_is_inconclusive(tmp_path):
+    found = searched(toy(steps(30)), seconds=0.3, bound=3)
+    explored = judged(found, tmp_path)
+    assert found.left
+    assert explored.result.verdict == "INCONCLUSIVE"
+    assert "the budget ended" in explored.result.reason
+
+
+def test_nothing_to_decide_is_inconclusive(tmp_path):
+    alone = toy(steps(3), crew=lambda params: 1)
+    explored = judged(searched(alone), tmp_path)
+    assert explored.result.verdict == "INCONCLUSIVE"
+    assert "nothing could race" in explored.result.reason
+
+
+@pytest.mark.parametrize("strategy", ["random", "pct"])
+def test_other_strategies_run_as_many_as_were_asked_for(strategy, tmp_path):
+    found = searched(LOSING, strategy=strategy, schedules=80, seed=3)
+    assert found.tally.schedules == 80
+    assert judged(found, tmp_path).result.verdict == "PASS"
+    again = searched(LOSING, strategy=strategy, schedules=80, seed=3)
+    assert again.tally == found.tally
+    other = searched(LOSING, strategy=strategy, schedules=80, seed=4)
+    assert other.tally.outcomes != found.tally.outcomes
+
+
+def uneven():
+    """Every second run has a point more than the first."""
+    turn = count()
+
+    def actor(state, index):
+        if index == 0 and next(turn) % 2:
+            here("odd")
+        here()
+
+    return toy(actor)
+
+
+def fickle():
+    """The same points, and another outcome."""
+    turn = count()
+    return toy(steps(0), arbiter=lambda state: Observation({f"kept {next(turn) % 2}": 1}),
+               outcomes={"racy": lambda params: [acceptable("*", "")]})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [(uneven, "was 'actor 0: toy', and the second time 'actor 0: odd'"),
+     (fickle, "the outcome was 'kept 0', and the second time 'kept 1'")],
+)  # fmt: skip
+def test_what_is_not_deterministic_is_reported_with_the_first_difference(scenario, words, tmp_path):
+    found = searched(scenario())
+    assert found.tally.schedules == 1
+    explored = judged(found, tmp_path)
+    assert explored.result.verdict == "ERROR"
+    assert "not deterministic under control" in explored.result.reason
+    assert words in explored.result.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"), [(Crash(-11, "stacks"), "CRASH"), (Failure("E", "stacks"), "ERROR")]
+)
+def test_a_process_that_dies_is_a_result(error, verdict, tmp_path):
+    class Dies:
+        def call(self, function, argument, limit, progress=None):
+            raise error
+
+    found = Search(aim(LOSING), Settings())
+    dies: Any = Dies()
+    work_through(found, [dies], 5.0, lambda search: None)
+    assert found.levels[0][0] == b""  # nothing is lost
+    explored = judged(found, tmp_path)
+    assert (explored.result.verdict, explored.result.stacks) == (verdict, "stacks")
+
+
+# -- checkpoints -----------------------------------------------------------------------------------
+
+LONG = toy(steps(5))
+
+
+def interrupted(path, settings, monkeypatch):
+    """A search that was stopped after some schedules, and kept."""
+    monkeypatch.setattr(search, "BATCH", 10)
+    part = Search(aim(LONG), settings)
+    kept = Checkpoint(path, settings)
+
+    def stop(found):
+        if found.tally.schedules > 50:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work_through(part, [HERE], 30.0, stop)
+    kept.look(part, now=True)
+    return part
+
+
+@pytest.mark.parametrize("strategy", ["dfs", "random"])
+def test_a_search_goes_on_where_it_stood(strategy, tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "NOTICE", 0.001)
+    settings = Settings(strategy, bound=2, schedules=None if strategy == "dfs" else 120)
+    whole = searched(LONG, strategy=strategy, bound=2, schedules=settings.schedules)
+    part = interrupted(tmp_path / "x", settings, monkeypatch)
+    assert 50 < part.tally.schedules < whole.tally.schedules
+    rest = Search(aim(LONG), settings)
+    known = Checkpoint(tmp_path / "x", settings).known(rest)
+    assert known is not None
+    rest.restore(known)
+    assert rest.tally.schedules == part.tally.schedules
+    work_through(rest, [HERE], 30.0, lambda search: None)
+    assert rest.tally.schedules == whole.tally.schedules
+    assert rest.tally.outcomes == whole.tally.outcomes
+
+
+def test_a_checkpoint_of_another_search_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    kept = Checkpoint(path, Settings(bound=1))
+    kept.look(Search(aim(LONG), Settings(bound=1)), now=True)
+    with pytest.raises(CheckpointError, match="made with bound=1; use the same"):
+        Checkpoint(path, Settings(bound=2))
+    monkeypatch.setattr(checkpoint, "hook_set", lambda: ("x.py lock",))
+    with pytest.raises(CheckpointError, match="other hook points"):
+        Checkpoint(path, Settings(bound=1))
+
+
+@pytest.mark.parametrize("content", ["nonsense", "[]", json.dumps({"hook_set": []})])
+def test_a_file_that_is_no_checkpoint_is_refused(content, tmp_path):
+    path = tmp_path / "x"
+    path.write_text(content)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        Checkpoint(path, Settings())

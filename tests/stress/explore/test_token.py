@@ -1,0 +1,114 @@
+"""Tokens bring back what was recorded, and are refused where they could not."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stress.core.scenario import MODES, Params
+from stress.explore import hookset, token
+from stress.explore.token import Recorded, TokenError, decode, encode, fitting, read, write
+from tests.stress.explore.toys import PARAMS, steps, toy
+
+ONE = Recorded("toy", PARAMS, bytes([1, 2, 1, 1, 2]))
+
+recorded = st.builds(
+    Recorded,
+    st.sampled_from(["toy", "accumulate.first"]),
+    st.builds(
+        Params,
+        st.sampled_from(MODES),
+        st.integers(1, 300),
+        st.integers(1, 10**6),
+        st.sampled_from(["float64", "float32"]),
+        st.integers(0, 2**70),
+        st.just(True),
+    ),
+    st.lists(st.integers(0, 255), max_size=60).map(bytes),
+)
+
+
+@given(recorded)
+def test_what_is_encoded_is_decoded(one):
+    assert decode(encode(one)) == one
+
+
+def test_a_token_is_short():
+    assert len(encode(Recorded("toy", PARAMS, bytes([1, 2] * 13)))) < 60
+
+
+@given(st.integers(0, 40), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
+def test_a_wrong_letter_is_noticed(place, letter):
+    text = encode(ONE)
+    place = min(5 + place, len(text) - 1)
+    if text[place] != letter:
+        with pytest.raises(TokenError):
+            decode(text[:place] + letter + text[place + 1 :])
+
+
+@pytest.mark.parametrize("text", ["", "toy", "toy:", "toy:a", "toy:1189", encode(ONE)[:-1]])
+def test_what_is_no_token_is_refused(text):
+    with pytest.raises(TokenError):
+        decode(text)
+
+
+@pytest.fixture
+def other_hooks(monkeypatch):
+    """An engine with one more point, and one fewer."""
+    places = hookset.hook_set()
+    changed = tuple(sorted({*places[1:], "runtime/new.py grad.new"}))
+
+    def change():
+        monkeypatch.setattr(hookset, "hook_set", lambda: changed)
+        monkeypatch.setattr(token, "hook_set", lambda: changed)
+
+    return change, places[0]
+
+
+def test_a_token_of_other_hooks_is_refused(other_hooks):
+    text = encode(ONE)
+    other_hooks[0]()
+    with pytest.raises(TokenError, match="other hook points"):
+        decode(text)
+
+
+def test_a_file_of_other_hooks_is_refused_with_the_difference(other_hooks, tmp_path):
+    path = write(Recorded("toy", PARAMS, bytes([1, 2] * 2_000)), tmp_path)
+    assert read(path).decisions == bytes([1, 2] * 2_000)
+    other_hooks[0]()
+    with pytest.raises(TokenError, match=r"new: runtime/new\.py grad\.new") as refused:
+        read(path)
+    assert f"gone: {other_hooks[1]}" in str(refused.value)
+
+
+def test_a_short_schedule_needs_no_file(tmp_path):
+    assert read(write(ONE, tmp_path)) == ONE
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["", "[]", json.dumps({"token": "toy:aa"})])
+def test_a_file_that_is_no_schedule_is_refused(content, tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    with pytest.raises(TokenError, match="no file of a schedule"):
+        read(str(path))
+    with pytest.raises(TokenError, match="cannot read"):
+        read(str(tmp_path / "missing.json"))
+
+
+def test_parameters_that_are_explored_no_more_are_refused_with_the_difference():
+    scenario = toy(steps(1))
+    fitting(ONE, scenario)
+    with pytest.raises(TokenError, match=r"size=7 \(now \['1', '4'\]\)"):
+        fitting(Recorded("toy", Params("racy", 2, 7, explored=True), b""), scenario)
+    with pytest.raises(TokenError, match="no mode 'locked'"):
+        fitting(Recorded("toy", Params("locked", 2, 4, explored=True), b""), scenario)
+    with pytest.raises(TokenError, match="not explored any more"):
+        fitting(ONE, toy(steps(1), explore=lambda params: ()))
+
+
+def test_the_hook_set_names_points_and_primitives():
+    places = hookset.hook_set()
+    assert "runtime/accumulate/merge.py grad.read" in places
+    assert "graph.py rlock" in places
