@@ -58,8 +58,8 @@ class Result:
     ``overlap`` is the fraction of trials in which actors were inside the window together; None
     where nothing ran. ``reason`` says why the verdict is not PASS; ``stacks`` what every thread was
     doing when the run hung or crashed. ``fork`` counts the processes that ran the same. ``tokens``
-    name the schedules that failed; ``timeline`` is the first of them, a row (thread, point,
-    subject) for each step.
+    name schedules to replay, those that failed first; ``timeline`` is the first of them, a row
+    (thread, point, subject) for each step.
     """
 
     number: int

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -14,15 +12,18 @@ from typing import Any
 from stress.core.child import Child, Crash, Failure, Hang
 from stress.core.scenario import Params, Scenario
 from stress.core.source import SHIPPED, SourceError, load
+from stress.environment import probe
 from stress.exits import Exit, exit_code
 from stress.explore.checkpoint import Checkpoint, CheckpointError, title
 from stress.explore.explore import Explored, Plan, conclude
 from stress.explore.search import LIMIT, Search, Settings, work_through
-from stress.explore.show import deadlock_table, explored_table, interleaving, timeline
+from stress.explore.show import deadlock_table, interleaving, timeline
 from stress.explore.token import Recorded, TokenError, fitting, read, write
 from stress.explore.work import Replayed, Request, Target, repeat, shrink
+from stress.report.document import document
+from stress.report.document import write as write_report
 from stress.report.tables import outcome_table
-from stress.report.terminal import Progress, progress, say, show
+from stress.report.terminal import Progress, Table, complain, progress, say, show
 
 __all__ = ["run_explore", "run_minimise", "run_replay"]
 
@@ -126,8 +127,8 @@ def tell(args: argparse.Namespace, found: Sequence[Explored]) -> Exit:
     say(f"\n{total:,} schedules, each run twice; {args.strategy}, seed {args.seed}; "
         f"exit code {code:d}: {code.meaning}")  # fmt: skip
     if args.json:
-        document = {"command": "explore", "explored": [described(e) for e in found], "exit": code}
-        args.json.write_text(json.dumps(document, indent=2), encoding="utf-8")
+        report = document(args.command, probe(), args.seed, results, [], code)
+        write_report(args.json, {**report, "explored": [described(item) for item in found]})
     return code
 
 
@@ -135,6 +136,21 @@ def replaying(token: object, source: str) -> str:
     """The command that replays a token."""
     words = f"python -m stress replay {token} --trace"
     return words if source == SHIPPED else f"{words} --scenarios {source}"
+
+
+def explored_table(explored: Sequence[Explored]) -> Table:
+    """A row for each configuration."""
+    rows = [
+        (
+            item.result.name, item.result.params.mode, str(item.result.params.size),
+            item.result.verdict, f"{item.result.samples:,}", str(item.distinct),
+            "all" if item.exhaustive else "some", f"{item.result.seconds:.1f}",
+        )
+        for item in explored
+    ]  # fmt: skip
+    columns = ("scenario", "mode", "size", "verdict", "schedules", "outcomes", "of the bound", "s")
+    words = frozenset({"scenario", "mode", "verdict", "of the bound"})
+    return Table("explored", columns, rows, words)
 
 
 def detail(explored: Explored, source: str) -> None:
@@ -164,7 +180,8 @@ def described(explored: Explored) -> dict[str, Any]:
         for f in explored.findings
     ]  # fmt: skip
     return {
-        "result": asdict(explored.result), "findings": findings, "distinct": explored.distinct,
+        "scenario": explored.result.name, "params": asdict(explored.result.params),
+        "findings": findings, "distinct": explored.distinct,
         "exhaustive": explored.exhaustive, "left": explored.left,
     }  # fmt: skip
 
@@ -257,8 +274,3 @@ def make_smaller(
     smaller = Recorded(recorded.scenario, recorded.params, minimal.schedule.chosen)
     say(replaying(write(smaller, args.files), args.scenarios))
     return Exit.PASS
-
-
-def complain(message: str) -> None:
-    """Print an error to standard error."""
-    print(f"stress: error: {message}", file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ from stress.core.job import VERDICTS
 from stress.core.outcome import Expect
 from stress.core.result import Result, Row, Verdict, tabulate
 from stress.explore.search import LIMIT, Search, Settings
+from stress.explore.show import timeline
 from stress.explore.token import Recorded, write
 from stress.explore.work import Example, Replayed, Request, Target, repeat, shrink
 
@@ -87,6 +88,8 @@ def conclude(search: Search, plan: Plan, child: Child) -> Explored:
         trials=search.tally.schedules, seconds=search.seconds,
         notes=tuple(f"{finding.words}: {finding.token}" for finding in findings),
         stacks=getattr(search.error, "stacks", ""),
+        tokens=tuple(finding.token for finding in findings),
+        timeline=timeline(findings[0].replayed.schedule) if findings else (),
     )  # fmt: skip
     return Explored(result, findings, len(search.tally.examples), search.exhausted, search.left)
 

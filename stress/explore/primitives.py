@@ -187,7 +187,7 @@ class Controlled:
         """A queue: ``SimpleQueue`` cannot be inherited from, so this only looks like one."""
         return Queue(self._control)
 
-    def start_thread(self, target: Callable[[], object], name: str, daemon: bool) -> Thread:
+    def start_thread(self, target: Callable[[], object], name: str, daemon: bool | None) -> Thread:
         """A controlled thread, that the starter may overtake."""
         thread = Thread(self._control, self._control.start(target, name))
         self._control.point("start", thread)

@@ -1,31 +1,15 @@
-"""Explorations on the terminal, and one schedule as a table with a column for each thread."""
+"""One schedule as a table with a column for each thread, and as rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from stress.explore.explore import Explored
 from stress.explore.trial import Schedule
 from stress.report.terminal import Table
 
-__all__ = ["deadlock_table", "explored_table", "interleaving", "timeline"]
+__all__ = ["deadlock_table", "interleaving", "timeline"]
 
 SWITCH = "- - -"  # where a thread is left that could have gone on
-
-
-def explored_table(explored: Sequence[Explored]) -> Table:
-    """A row for each configuration."""
-    rows = [
-        (
-            item.result.name, item.result.params.mode, str(item.result.params.size),
-            item.result.verdict, f"{item.result.samples:,}", str(item.distinct),
-            "all" if item.exhaustive else "some", f"{item.result.seconds:.1f}",
-        )
-        for item in explored
-    ]  # fmt: skip
-    columns = ("scenario", "mode", "size", "verdict", "schedules", "outcomes", "of the bound", "s")
-    words = frozenset({"scenario", "mode", "verdict", "of the bound"})
-    return Table("explored", columns, rows, words)
 
 
 def timeline(schedule: Schedule) -> tuple[tuple[str, str, str], ...]:

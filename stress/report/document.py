@@ -11,7 +11,7 @@
         params    object: mode, threads, size, dtype, seed, explored
         tactics   object: sync, chaos, switch_interval (seconds)
         fork      int: which of the processes that ran the same
-        tokens    list of strings: the schedules that failed, for `replay`
+        tokens    list of strings: schedules to `replay`, those that failed first
         timeline  list of (thread, point, subject): the first of them, step by step
         loss      null, or object: lost and offered (element-updates), rate, low, high (95 %)
         rows      list of objects: key, count, expect (its class), why; share of the samples, with
@@ -20,6 +20,10 @@
         mode, threads, steps, seconds, staleness (steps by staleness), environment
         epochs    list of objects: epoch, loss, metric (test accuracy), seconds, steps_per_second
     exit_code     int
+    explored      of ``explore``, list of objects, one for each result: scenario, params, distinct
+                  (combinations of outcomes), exhaustive (of the bound), left (beginnings known)
+        findings  list of objects: outcome, class, token, schedule (its number), reproduced (of 10
+                  runs), minimised, timeline, blocked (thread, waits for, held by, holds)
 """
 
 from __future__ import annotations

@@ -1,0 +1,129 @@
+"""The commands, as they are typed."""
+
+import json
+import re
+
+import pytest
+
+from stress.cli import main
+from stress.exits import Exit
+from stress.explore.token import Recorded, encode
+from tests.stress.explore.toys import PARAMS
+
+MINE = '''
+"""Two leaves whose locks are taken crosswise, and a race that may be lost."""
+import engine
+from stress.core.outcome import acceptable, forbidden, required
+from stress.core.scenario import Observation, Scenario
+
+def crossed(state, index):
+    first, second = state if index == 0 else reversed(state)
+    with first.grad_lock, second.grad_lock:
+        pass
+
+def bump(state, index):
+    engine.sync.hook("read", None)
+    value = state[0]
+    engine.sync.hook("write", None)
+    state[0] = value + 1
+
+def made(name, setup, actor, arbiter, *outcomes):
+    return Scenario(90, name, name, "trials", setup, actor, arbiter,
+                    {"locked": lambda params: outcomes})
+
+SCENARIOS = (
+    made("mine.crossed", lambda params: [engine.zeros(1, requires_grad=True) for _ in range(2)],
+         crossed, lambda state: Observation({"kept": 1}), acceptable("kept", "")),
+    made("mine.bump", lambda params: [0], bump,
+         lambda state: Observation({"kept" if state[0] == 2 else "lost": 1}),
+         acceptable("kept", ""), required("lost", "")),
+)
+'''
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return str(path)
+
+
+def token_in(text):
+    found = re.search(r"replay (\S+:\S+) --trace", text)
+    assert found
+    return found[1]
+
+
+def test_a_deadlock_is_explored_printed_replayed_and_made_smaller(mine, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    options = ["--scenarios", mine, "--json", str(out), "--jobs", "2", "--minimise"]
+    assert main(["explore", "mine.crossed", *options]) == Exit.FORBIDDEN
+    said = capsys.readouterr().out
+    assert re.search(r"actor 0 +rlock 2 +actor 1 +rlock 1", said)
+    assert "reproduced 10/10" in said
+    report = json.loads(out.read_text())
+    assert report["results"][0]["verdict"] == "FAIL"
+    assert report["results"][0]["timeline"][0] == ["trial", "begin", ""]
+    assert report["explored"][0]["findings"][0]["blocked"]
+    token = token_in(said)
+    assert token in report["results"][0]["tokens"]
+
+    again = ["replay", token, "--scenarios", mine, "--times", "20", "--trace"]
+    assert main(again) == Exit.FORBIDDEN
+    said = capsys.readouterr().out
+    assert "20/20 deadlock" in said
+    assert re.search(r"step +trial +actor 0 +actor 1", said)
+    assert main([*again, "--expect", "deadlock"]) == Exit.PASS
+    assert main([*again, "--expect", "kept"]) == Exit.FORBIDDEN
+    capsys.readouterr()
+
+    assert main(["minimise", token, "--scenarios", mine]) == Exit.PASS
+    said = capsys.readouterr().out
+    assert "deadlock: 1 → 1 preemptions" in said
+    assert token_in(said) == token
+
+
+def test_a_required_outcome_has_a_token_and_a_search_goes_on(mine, tmp_path, capsys):
+    where = tmp_path / "kept"
+    command = ["explore", "mine.bump", "--scenarios", mine, "--checkpoint", str(where),
+               "--jobs", "1"]  # fmt: skip
+    assert main(command) == Exit.PASS
+    first = capsys.readouterr().out
+    assert "lost (required;" in first
+    assert main(command) == Exit.PASS  # nothing is left to run
+    assert "28 schedules" in capsys.readouterr().out
+    assert main([*command, "--preemptions", "1"]) == Exit.USAGE
+    assert "made with bound=2" in capsys.readouterr().err
+
+
+def test_too_little_is_inconclusive(mine, capsys):
+    command = ["explore", "mine.bump", "--scenarios", mine, "--preemptions", "0", "--jobs", "1"]
+    assert main(command) == Exit.PASS
+    assert "was never reached" in capsys.readouterr().out
+    assert main([*command, "--fail-on", "inconclusive"]) == Exit.INCONCLUSIVE
+
+
+def test_a_token_that_does_not_fit_is_refused(mine, capsys):
+    stale = encode(Recorded("accumulate.ones", PARAMS, b"\1\2"))
+    scenario, text = stale.split(":")
+    assert main(["replay", f"{scenario}:b{text[1:]}"]) == Exit.USAGE
+    assert main(["replay", encode(Recorded("mine.bump", PARAMS, b""))]) == Exit.USAGE
+    assert main(["minimise", f"mine.bump:{text}", "--scenarios", mine]) == Exit.USAGE
+    said = capsys.readouterr().err
+    assert "damaged" in said
+    assert "there is no scenario 'mine.bump'" in said
+    assert "mine.bump has no mode 'racy'" in said
+
+
+def test_a_schedule_that_goes_otherwise_is_no_replay(mine, capsys):
+    from stress.core.scenario import Params
+
+    params = Params("locked", 2, 1, explored=True)
+    other = encode(Recorded("mine.bump", params, bytes([1, 1, 3])))
+    assert main(["replay", other, "--scenarios", mine]) == Exit.HARNESS
+    assert "decision 2: thread 3 is to go on" in capsys.readouterr().err
+
+
+def test_nothing_to_explore(capsys):
+    assert main(["explore"]) == Exit.NOTHING
+    assert "nothing to explore" in capsys.readouterr().err
