@@ -1,0 +1,267 @@
+"""Lives of processes: what the scenarios of ``process`` run in an interpreter of its own.
+
+``python -m stress.scenarios.lives NAME MODE``: prints a line that begins with ``leaving`` when it
+is about to end, and before that what it has found to be wrong, a line each.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from time import monotonic
+
+import numpy as np
+
+import engine
+from stress.oracles.leaks import Nodes, Threads, resident, slope
+from stress.scenarios.common import Array, Way
+
+SIDE = 200  # of the square arrays
+PATIENCE = 15.0  # seconds until somebody who should have come will not
+CHAIN = 100_000  # nodes
+STACK = 512 * 1024  # bytes, of the thread that walks and frees the chain
+GRAPHS = 1_000
+GROWTH = 20_000  # bytes a graph: an array of one is twice as large
+NEVER = threading.Event()
+
+
+def wrong(what: str) -> None:
+    """Say what is wrong."""
+    print(what, flush=True)
+
+
+def heavy(mode: str, hook: Callable[[object], object] | None = None) -> Array:
+    """A backward of two heavy branches, whose hooks may be watched."""
+    leaf = engine.ones(SIDE, SIDE, requires_grad=True)
+    branches = [leaf.exp(), leaf.tanh()]
+    for branch in branches if hook is not None else ():
+        branch.register_hook(hook)
+    root = branches[0] + branches[1]
+    way = Way(mode)
+    result = way.one(root, leaf, engine.ones_like(root))
+    return way.read(leaf) if result is None else result
+
+
+def started(action: Callable[[], object], name: str = "life") -> threading.Thread:
+    """A thread that runs ``action``."""
+    thread = threading.Thread(target=action, name=name)
+    thread.start()
+    return thread
+
+
+# -- 28: the interpreter exits ---------------------------------------------------------------------
+
+
+def exit_idle(mode: str) -> None:
+    """With pools that have started their threads and have nothing to do."""
+    engine.set_num_workers(2)
+    engine.submit(heavy, mode).result()
+
+
+def exit_busy(mode: str) -> None:
+    """While a thread is inside of a backward, helped by a worker that is inside of a node."""
+    inside = threading.Barrier(3)
+
+    def hook(g: object) -> None:
+        inside.wait(PATIENCE)
+        threading.main_thread().join(0.2)  # stay a while
+
+    def work() -> None:
+        with engine.WorkerPool(1, heavy=0):
+            heavy(mode, hook)
+
+    started(work)
+    inside.wait(PATIENCE)
+
+
+def exit_submitted(mode: str) -> None:
+    """With more tasks submitted than the pool will come to."""
+    engine.set_num_workers(1)
+    for _ in range(200):
+        engine.submit(heavy, mode)
+
+
+# -- 29: the process forks -------------------------------------------------------------------------
+
+
+def in_child(action: Callable[[], object]) -> None:
+    """Run ``action`` in a fork of this process."""
+    warnings.simplefilter("ignore")  # of forking with threads
+    process = os.fork()
+    if not process:
+        signal.alarm(int(PATIENCE))
+        try:
+            action()
+        except BaseException as error:
+            wrong(f"the child raised {type(error).__name__}: {error}")
+        os._exit(0)
+    status = os.waitpid(process, 0)[1]
+    if status:
+        wrong(f"the child ended with status {status}")
+
+
+def same(mode: str, expected: Array) -> None:
+    """A backward of the child is right, with the pool that it inherits and with one of its own."""
+    with engine.WorkerPool(2, heavy=0):
+        results = [heavy(mode), engine.submit(heavy, mode).result()]
+    if not all(np.array_equal(result, expected) for result in (*results, heavy(mode))):
+        wrong("a gradient of the child is wrong")
+
+
+def fork_idle(mode: str) -> None:
+    """With a pool that has started its threads and has nothing to do."""
+    engine.set_num_workers(2)
+    expected = engine.submit(heavy, mode).result()
+    in_child(lambda: same(mode, expected))
+    same(mode, expected)  # the parent's goes on
+
+
+def fork_busy(mode: str) -> None:
+    """While another thread is inside of a backward, helped by a worker that is inside of a node."""
+    expected = heavy(mode)
+    inside, go_on = threading.Barrier(3), threading.Event()
+
+    def hook(g: object) -> None:
+        inside.wait(PATIENCE)
+        go_on.wait(PATIENCE)
+
+    def work() -> None:
+        with engine.WorkerPool(1, heavy=0):
+            if not np.array_equal(heavy(mode, hook), expected):
+                wrong("a gradient of the parent is wrong")
+
+    thread = started(work)
+    inside.wait(PATIENCE)
+    in_child(lambda: same(mode, expected))
+    go_on.set()
+    thread.join()
+
+
+# -- 22: Ctrl-C ------------------------------------------------------------------------------------
+
+
+def interrupt(mode: str) -> None:
+    """In the middle of a backward that workers help: drained, raised, all written or nothing."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    expected = long_backward(mode, engine.ones(SIDE, SIDE, requires_grad=True))
+    leaf, began = engine.ones(SIDE, SIDE, requires_grad=True), threading.Event()
+
+    def strike() -> None:
+        began.wait(PATIENCE)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    killer = started(strike)
+    try:
+        with engine.WorkerPool(1, heavy=0):
+            long_backward(mode, leaf, lambda g: began.set())
+            killer.join()
+            NEVER.wait(PATIENCE)  # it comes when all is done
+        wrong("Ctrl-C had no effect")
+    except KeyboardInterrupt:
+        pass
+    killer.join()
+    if leaf.grad is not None and not np.array_equal(leaf.grad.numpy(), expected):
+        wrong("half of it was written")
+    heavy(mode)
+
+
+def long_backward(
+    mode: str, leaf: engine.Tensor, hook: Callable[[object], object] | None = None
+) -> Array:
+    """Some hundred nodes; ``hook`` is called at one of the first."""
+    chain, way = leaf, Way(mode)
+    for _ in range(300):
+        chain = (chain.tanh() + chain) * 0.5
+    if hook is not None:
+        chain.register_hook(hook)
+    result = way.one(chain, leaf, engine.ones_like(chain))
+    return way.read(leaf) if result is None else result
+
+
+# -- 32, 33: deep graphs, many graphs --------------------------------------------------------------
+
+
+def deep(mode: str) -> None:
+    """A long chain is walked and freed in a thread with a small stack."""
+
+    def work() -> None:
+        leaf = engine.ones(1, requires_grad=True)
+        chain = leaf
+        for _ in range(CHAIN):
+            chain = chain + 1.0
+        way = Way(mode)
+        result = way.one(chain, leaf, engine.ones(1))
+        if (way.read(leaf) if result is None else result)[0] != 1.0:
+            wrong("the gradient of the chain is wrong")
+
+    threading.stack_size(STACK)
+    started(work).join()
+
+
+def memory(mode: str) -> None:
+    """Many graphs without the cycle collector: none is left, and memory does not grow."""
+    threads, nodes, sizes = Threads(), Nodes(), []
+    gc.disable()
+    with engine.WorkerPool(1, heavy=0):
+        for number in range(GRAPHS):
+            leaf = engine.ones(GROWTH // 8 * 2, requires_grad=True)
+            root = leaf.exp() + leaf.tanh()
+            nodes.watch(root)
+            Way(mode).one(root, leaf, engine.ones_like(root))
+            del leaf, root
+            if number % 100 == 99:
+                sizes.append(resident() or 0)
+    if nodes.alive():
+        wrong(f"{nodes.alive()} nodes are left")
+    if threads.left():
+        wrong(f"threads are left: {threads.left()}")
+    if slope(sizes[3:]) / 100 > GROWTH:
+        wrong(f"memory grows by {slope(sizes[3:]) / 100:,.0f} bytes a graph")
+
+
+# -- 35: more workers than cores -------------------------------------------------------------------
+
+
+def crowded(mode: str) -> None:
+    """Many workers, several callers, one core, and BLAS with threads of its own."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with engine.WorkerPool(0):
+        expected = product(mode)
+
+    def work() -> None:
+        with engine.WorkerPool(16, heavy=0):
+            for _ in range(3):
+                if not np.array_equal(product(mode), expected):
+                    wrong("a gradient is wrong")
+
+    for thread in [started(work) for _ in range(4)]:
+        thread.join()
+
+
+def product(mode: str) -> Array:
+    """The gradient of some matrix products: whole numbers, so that BLAS may add in any order."""
+    leaf = engine.from_numpy(np.arange(SIDE * SIDE, dtype="f8").reshape(SIDE, SIDE) % 7)
+    leaf.requires_grad_()
+    root = leaf @ leaf + leaf @ leaf.T
+    way = Way(mode)
+    result = way.one(root, leaf, engine.ones_like(root))
+    return way.read(leaf) if result is None else result
+
+
+LIVES: dict[str, Callable[[str], None]] = {
+    life.__name__: life
+    for life in (
+        exit_idle, exit_busy, exit_submitted, fork_idle, fork_busy, interrupt, deep, memory, crowded
+    )
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    LIVES[sys.argv[1]](sys.argv[2])
+    print("leaving", monotonic(), flush=True)
