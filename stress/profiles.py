@@ -12,8 +12,9 @@ from stress.core.runner import Budget
 __all__ = ["LIMIT", "PROFILES", "Pace", "Profile"]
 
 START = 0.06  # seconds that a process takes to start and to end
-SHARE = 0.6  # of a budget is planned for; the rest waits for evidence that is late
+SHARE = 0.4  # of a budget is planned for; the rest waits for evidence that is late
 SHORTEST = 0.02  # seconds; in less nothing is seen
+PARTS = 4  # of what is to spare that one configuration may take
 LIMIT = 30.0  # seconds without another trial are a hang
 PATIENCE = 10  # times its time, and at least seconds, a configuration may wait for evidence
 
@@ -61,8 +62,9 @@ PROFILES = {
 class Pace:
     """Shares the time of a run out to its jobs, as they come. Externally synchronised.
 
-    Each gets its ``seconds``, less where time is short. One that lacks evidence then may take a
-    third of what the others will leave over. One that does nothing for ``limit`` seconds hangs.
+    Each gets its ``seconds``, less where time is short. One that lacks evidence then may take four
+    times its part of what is to spare: most need none of theirs. One that does nothing for
+    ``limit`` seconds hangs.
     """
 
     def __init__(
@@ -78,5 +80,6 @@ class Pace:
             return None
         seconds = max(SHORTEST, min(self.seconds, remaining / left - START))
         spare = max(0.0, remaining - left * (seconds + START))
-        patience = min(max(PATIENCE, PATIENCE * seconds), seconds + spare / 3)
+        part = spare * min(1.0, PARTS / left)
+        patience = min(max(PATIENCE, PATIENCE * seconds), seconds + part)
         return Budget(seconds, patience, self.limit)

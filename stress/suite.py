@@ -61,8 +61,13 @@ def plan(choice: Choice) -> list[Job]:
             found = list(configurations(scenario, choice))
             if choice.profile.sample and found:
                 found = [random.choice(found)]
-            jobs += [replace(job, fork=fork) for job in found for fork in range(choice.forks)]
+            jobs += [forked(job, fork) for job in found for fork in range(choice.forks)]
     return jobs
+
+
+def forked(job: Job, fork: int) -> Job:
+    """The job for one more process, with a seed of its own."""
+    return replace(job, fork=fork, params=replace(job.params, seed=job.params.seed + fork))
 
 
 def configurations(scenario: Scenario, choice: Choice) -> Iterator[Job]:

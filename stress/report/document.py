@@ -66,7 +66,7 @@ def document(
 
 def ran(result: Result) -> dict[str, Any]:
     """The result of one run as a plain dictionary."""
-    total = result.samples
+    total = max(result.samples, sum(row.count for row in result.rows))
     rows = [
         asdict(row)
         | {"share": row.count / total if total else 0.0}

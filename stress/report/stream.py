@@ -94,7 +94,7 @@ def events(text: str) -> Iterator[dict[str, Any]]:
 
 def summary_of(seen: list[dict[str, Any]]) -> dict[str, Any]:
     """The fields of a summary that a stream tells of."""
-    begin = next(event for event in seen if event["event"] == "begin")
+    begin, *_ = (event for event in seen if event["event"] == "begin")
     end = next((event for event in seen if event["event"] == "end"), {})
     return begin | {
         "results": [event for event in seen if event["event"] == "result"],

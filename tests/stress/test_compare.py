@@ -1,0 +1,116 @@
+"""What drifted between two runs is found, and what did not is not."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stress import cli
+from stress.compare import drifts, paired
+from stress.core.result import Loss, Result, Row
+from stress.core.scenario import Params
+from stress.core.tactics import Tactics
+from stress.environment import probe
+from stress.report.document import document, ran, write
+from stress.report.stream import Stream, read
+
+OLD = Result(
+    1, "ones", Params("racy"), "PASS", samples=1_000, trials=100, seconds=1.0, overlap=0.5,
+    loss=Loss(10, 1_000, 0.01, 0.005, 0.02), rows=(Row("kept", 1_000, "acceptable", ""),),
+    tokens=("ones:abc",), timeline=(("actor 0", "begin", ""),), notes=("one",),
+)  # fmt: skip
+
+
+def figures(new, tolerance=0.3):
+    return [drift.figure for drift in drifts(paired([OLD], [new]), tolerance)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, []),
+        ({"params": Params("racy", seed=7)}, []),
+        ({"verdict": "FAIL"}, ["verdict"]),
+        ({"loss": Loss(30, 1_000, 0.03, 0.021, 0.04)}, ["loss rate"]),
+        ({"loss": Loss(30, 1_000, 0.03, 0.02, 0.04)}, []),
+        ({"loss": Loss(0, 1_000, 0.0, 0.0, 0.004)}, ["loss rate"]),
+        ({"loss": None}, []),
+        ({"samples": 500}, ["samples/s"]),
+        ({"samples": 600}, []),
+        ({"samples": 2_000}, ["samples/s"]),
+        ({"seconds": 0.0}, []),
+    ],
+)
+def test_what_is_drift(changes, found):
+    assert figures(replace(OLD, **changes)) == found
+
+
+def test_the_tolerance_is_how_far_throughputs_may_be_apart():
+    assert figures(replace(OLD, samples=900), tolerance=0.01) == ["samples/s"]
+    assert figures(replace(OLD, samples=300), tolerance=0.6) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other"},
+        {"params": Params("locked")},
+        {"params": Params("racy", size=5)},
+        {"tactics": Tactics(chaos="yield")},
+        {"tactics": Tactics(switch_interval=1e-3)},
+        {"fork": 1},
+    ],
+)
+def test_only_the_same_configuration_is_compared(changes):
+    assert paired([OLD], [replace(OLD, **changes)]) == []
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes a summary."""
+    environment = probe()
+
+    def make(name, *results):
+        path = tmp_path / name
+        write(path, document("run", environment, 0, results, [], 0))
+        return str(path)
+
+    return make
+
+
+def test_the_command_ends_with_1_on_drift_0_without_and_5_with_nothing_to_compare(written, capsys):
+    old, slow = written("old.json", OLD), written("new.json", replace(OLD, samples=100))
+    other = written("other.json", replace(OLD, name="other"))
+    assert cli.main(["compare", old, old]) == 0
+    assert cli.main(["compare", old, slow]) == 1
+    assert "samples/s" in capsys.readouterr().out
+    assert cli.main(["compare", old, slow, "--tolerance", "0.95"]) == 0
+    assert cli.main(["compare", old, other]) == 5
+
+
+def test_results_come_back_from_a_summary_as_they_were(written):
+    (result,) = read(Path(written("old.json", OLD))).results
+    assert result == OLD
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"schema": 1}', '{"event": "result"}\n', json.dumps({"schema": 2})]
+)
+def test_what_is_no_result_is_refused(tmp_path, capsys, text):
+    path = tmp_path / "results.jsonl"
+    path.write_text(text)
+    assert cli.main(["report", str(path)]) == 4
+    assert "results.jsonl" in capsys.readouterr().err
+    assert cli.main(["compare", str(path), str(path)]) == 4
+
+
+def test_a_line_that_was_cut_off_is_left_out(tmp_path):
+    path = tmp_path / "results.jsonl"
+    with path.open("w") as file:
+        stream = Stream(file)
+        stream.write("begin", schema=2, command="run", seed=0, environment=probe().as_dict())
+        stream.write("result", **ran(OLD))
+    whole = path.read_text()
+    path.write_text(whole + whole.splitlines()[1][:-9])
+    assert read(path).results == (OLD,)
