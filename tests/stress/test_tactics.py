@@ -57,7 +57,12 @@ def test_with_no_rendezvous_the_first_does_not_wait():
 
 def test_with_no_rendezvous_the_others_wait_for_the_first():
     line, passed = Free(2), threading.Event()
-    thread = threading.Thread(target=lambda: (line.wait(1), passed.set()))
+
+    def second():
+        line.wait(1)
+        passed.set()
+
+    thread = threading.Thread(target=second)
     thread.start()
     assert not passed.wait(0.05)
     line.wait(0)
@@ -75,10 +80,13 @@ def test_what_is_broken_off_raises():
 
 def test_the_switch_interval_is_what_was_asked_for():
     seen = []
-    run(
-        scenario(setup=lambda params: seen.append(sys.getswitchinterval()) or []), PARAMS,
-        Budget(0.0, patience=20.0), tactics=Tactics(switch_interval=2e-3),
-    )  # fmt: skip
+
+    def setup(params):
+        seen.append(sys.getswitchinterval())
+        return []
+
+    tactics = Tactics(switch_interval=2e-3)
+    run(scenario(setup=setup), PARAMS, Budget(0.0, patience=20.0), tactics=tactics)
     assert set(seen) == {2e-3}
 
 
@@ -90,17 +98,17 @@ def naps(monkeypatch):
     """What chaos sleeps, without sleeping, and a clock that goes on meanwhile."""
     slept, now = [], [0.0]
 
-    def sleep(seconds):
-        slept.append(seconds)
-        now[0] += seconds
-
     class Clock:
         @staticmethod
         def monotonic():
             now[0] += 1e-4  # a point takes a tenth of a millisecond
             return now[0]
 
-    Clock.sleep = staticmethod(sleep)
+        @staticmethod
+        def sleep(seconds):
+            slept.append(seconds)
+            now[0] += seconds
+
     monkeypatch.setattr(module, "time", Clock)
     return slept, now
 
