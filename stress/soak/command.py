@@ -15,6 +15,7 @@ from stress.exits import Exit
 from stress.report import tables
 from stress.report.document import write
 from stress.report.terminal import Table, progress, say, show
+from stress.soak.memory import one_arena
 from stress.soak.rounds import Settings, Soaked, soak
 
 __all__ = ["add_soak", "main"]
@@ -57,7 +58,7 @@ def main(args: argparse.Namespace) -> Exit:
     show(tables.environment_table(environment))
     settings = Settings(60.0 * args.minutes, args.threads, args.seed)
     try:
-        with Child() as child, progress(1) as shown:
+        with one_arena(), Child() as child, progress(1) as shown:
             shown.begin("soak")
             outcome = child.call(soak, settings, HANG, lambda said: shown.update(*said))
     except (Hang, Crash, Failure) as error:

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Slope", "resident", "slope"]
+__all__ = ["Slope", "one_arena", "resident", "slope"]
 
 WARM = 0.25  # the first part of a run, in which caches fill, does not count
 LEAST = 12  # looks, below which a slope says nothing
 Z95 = 1.96
 STATM = Path("/proc/self/statm")
+ARENAS = "MALLOC_ARENA_MAX"
+
+
+@contextmanager
+def one_arena() -> Iterator[None]:
+    """Let processes that are started meanwhile have one pool of free memory for all threads.
+
+    glibc gives threads up to eight a core, each of which keeps fragments. They grow for minutes
+    where threads come and go, and hide whether anything is lost.
+    """
+    before = os.environ.get(ARENAS)
+    os.environ[ARENAS] = before or "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[ARENAS]
 
 
 def resident() -> float:

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import threading
 from importlib import import_module
 from typing import Any
@@ -15,7 +16,7 @@ from stress import cli
 from stress.core.result import Verdict
 from stress.soak import rounds
 from stress.soak.ledger import Entry, audit
-from stress.soak.memory import resident, slope
+from stress.soak.memory import one_arena, resident, slope
 from stress.soak.rounds import NEEDED, Settings, Soaked, judge, leftovers, soak
 from stress.soak.work import ACTIONS, SIZES, Graph, Shared, Worker
 from tests.threads.together import Gate
@@ -165,6 +166,17 @@ def test_too_few_looks_say_nothing():
 
 def test_memory_is_measured_here():
     assert resident() > 10
+
+
+def test_processes_started_meanwhile_have_one_pool_of_free_memory(monkeypatch):
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    with one_arena():
+        assert os.environ["MALLOC_ARENA_MAX"] == "1"
+    assert "MALLOC_ARENA_MAX" not in os.environ
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
+    with one_arena():
+        assert os.environ["MALLOC_ARENA_MAX"] == "2"
+    assert os.environ["MALLOC_ARENA_MAX"] == "2"
 
 
 def test_a_doubled_contribution_is_named():
