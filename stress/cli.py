@@ -52,6 +52,7 @@ examples:
   python -m stress compare old/summary.json results/summary.json
   python -m stress train --data digits --threads 2 --mode racy --epochs 20
   python -m stress train --data my.csv --hidden 64,32 --lr 0.05  your own data, label last
+  python -m stress soak --minutes 10                         faults on end: is anything lost?
   python -m stress list                                      the scenarios
   python -m stress doctor                                    is this machine fit for it?
 

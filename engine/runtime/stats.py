@@ -127,8 +127,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.waits = sync.Counter()
-        self._lock = sync.lock()
-        self._twins: dict[Leaf, Twin] = {}  # guarded by _lock
+        self._twins: dict[Leaf, Twin] = {}  # get, setdefault and copy are atomic
 
     def look(self, leaf: Leaf) -> None:
         """Whether one would wait for the leaf's lock just now."""
@@ -140,14 +139,12 @@ class Meter:
 
     def add(self, leaf: Leaf) -> None:
         """A racy contribution is about to be added."""
-        with self._lock:
-            twin = self._twins.get(leaf) or self._twins.setdefault(leaf, Twin(leaf))
+        twin = self._twins.get(leaf) or self._twins.setdefault(leaf, Twin(leaf))
         twin.add()
 
     def lost(self) -> int:
         """Element-updates lost so far; too many by those that are being added at this moment."""
-        with self._lock:
-            return sum(twin.lost() for twin in self._twins.values())
+        return sum(twin.lost() for twin in self._twins.copy().values())
 
 
 @contextmanager
