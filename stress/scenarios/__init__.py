@@ -6,6 +6,7 @@ from stress.scenarios import (
     bits,
     disjoint,
     errors,
+    guarded,
     hogwild,
     modes,
     nesting,
@@ -23,6 +24,7 @@ __all__ = ["SCENARIOS"]
 SCENARIOS = (
     accumulate.ONES,
     bits.BITS,
+    guarded.CARRIED,
     accumulate.FIRST,
     accumulate.SIZES,
     bits.DTYPES,
@@ -62,6 +64,7 @@ SCENARIOS = (
     nesting.COLLECTED,
     process.CROWDED,
     tasks.FAIR,
+    guarded.DEEP,
     sharing.MIXED,
     sharing.FUNCTIONS,
     audit.ACCESSES,

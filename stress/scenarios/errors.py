@@ -133,12 +133,11 @@ def check_error(state: Failing, error: Planned) -> list[str]:
 
 
 def check_pool(state: Failing) -> list[str]:
-    """Pool and leaf are of use afterwards."""
+    """Pool and way are of use afterwards: a ticket, say, is not waited for."""
     leaf = fresh_leaf(state.fixture.params)
     branches = [leaf.exp() for _ in range(BRANCHES)]
-    way = Way(state.fixture.params.mode)
-    results = way(branches, [leaf], [engine.ones_like(b) for b in branches])
-    total = results[0] if results else way.read(leaf)
+    results = state.way(branches, [leaf], [engine.ones_like(b) for b in branches])
+    total = results[0] if results else state.way.read(leaf)
     return [] if np.all(total == BRANCHES) else ["pool of no use"]
 
 
