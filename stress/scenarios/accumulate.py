@@ -15,6 +15,7 @@ from stress.oracles.coding import Coding
 from stress.oracles.count import count
 from stress.oracles.trap import GradTrap
 from stress.scenarios.common import (
+    ANY,
     EXACT,
     FUNCTIONAL,
     Array,
@@ -23,6 +24,7 @@ from stress.scenarios.common import (
     everywhere,
     fresh_leaf,
     private,
+    quick_in,
     times,
     trapped,
 )
@@ -33,8 +35,6 @@ __all__ = ["FIRST", "ONES", "SIZES", "Fixture", "coded", "coded_gradients", "nam
 # Elements from which on collisions are so frequent that a racy run without one has no power.
 LOSS_SHOWS = 1_000_000
 
-QUICK = ("racy", "locked")  # modes whose every size belongs to a quick run
-ANY: frozenset[str] = frozenset()  # the tags of what belongs to a default run, and to no quick one
 
 # Elements from which on a racy run has to show its loss, or else is inconclusive.
 RACES = 10_000
@@ -149,7 +149,7 @@ ONES = Scenario(
     prepare=ones,
     sizes=lambda edge: (10_000, LOSS_SHOWS),
     minimum=lambda params: 100_000 if params.size <= 10_000 and params.mode == "locked" else 200,
-    tags=lambda params: quick(params) if params.mode in QUICK or params.size < LOSS_SHOWS else ANY,
+    tags=lambda params: quick(params) if params.mode == "racy" or params.size < LOSS_SHOWS else ANY,
 )
 
 
@@ -218,6 +218,7 @@ FIRST = Scenario(
     prepare=pair,
     crew=lambda params: 2,
     minimum=lambda params: 400,
+    tags=quick_in("racy", "locked"),
 )
 
 
@@ -272,6 +273,14 @@ ALL_KEPT = always(
     forbidden("*", "outside of racy nothing is lost, torn or doubled"),
 )
 
+
+def of_sizes(params: Params) -> frozenset[str]:
+    """Quick: racy everywhere but where there is nothing to tear, the others where it is likely."""
+    if params.mode == "racy":
+        return quick(params) if params.size > 1 else ANY
+    return quick(params) if params.size == RACES else ANY
+
+
 SIZES = Scenario(
     3,
     "accumulate.sizes",
@@ -287,5 +296,5 @@ SIZES = Scenario(
     prepare=coded,
     sizes=lambda edge: (1, edge - 1, edge, 10_000, 1_000_000),
     minimum=lambda params: 1_000 if params.size < LOSS_SHOWS else 200,
-    tags=lambda params: quick(params) if params.mode in QUICK or params.size == RACES else ANY,
+    tags=of_sizes,
 )

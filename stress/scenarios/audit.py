@@ -11,7 +11,7 @@ from engine.optim import SGD
 from stress.core.outcome import acceptable, forbidden, required
 from stress.core.scenario import Observation, Params, Scenario
 from stress.oracles.audit import Audit, races
-from stress.scenarios.common import EXACT, Way, always, fresh_leaf, observed, times
+from stress.scenarios.common import EXACT, Way, always, fresh_leaf, observed, quick_in, times
 
 __all__ = ["ACCESSES"]
 
@@ -104,4 +104,5 @@ ACCESSES = Scenario(
     },
     prepare=audited,
     explore=lambda params: (),  # it makes the primitives itself
+    tags=quick_in("racy", *EXACT),
 )

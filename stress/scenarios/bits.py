@@ -22,6 +22,7 @@ from stress.scenarios.common import (
     Declare,
     Way,
     always,
+    quick_in,
     same_bits,
     tally,
     times,
@@ -179,6 +180,7 @@ DTYPES = Scenario(
         "functional": FUNCTIONAL,
     },
     prepare=kinds,
+    tags=quick_in("locked"),
 )
 
 

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 import engine
 from stress.core.outcome import Outcome, acceptable, forbidden
-from stress.core.scenario import MODES, Observation, Params
+from stress.core.scenario import MODES, Observation, Params, quick
 from stress.oracles.trap import GradTrap
 
 __all__ = [
+    "ANY",
     "EXACT",
     "FUNCTIONAL",
     "Array",
@@ -26,6 +27,7 @@ __all__ = [
     "fresh_leaf",
     "observed",
     "private",
+    "quick_in",
     "same_bits",
     "tally",
     "times",
@@ -43,6 +45,14 @@ EXACT = ("locked", "ordered", "reproducible")  # modes of `.grad` that lose noth
 def always(*outcomes: Outcome) -> Declare:
     """The same outcomes in every configuration."""
     return lambda params: outcomes
+
+
+ANY: frozenset[str] = frozenset()  # the tags of what belongs to a default run, and to no quick one
+
+
+def quick_in(*modes: str) -> Callable[[Params], frozenset[str]]:
+    """Tags: a quick run needs no more than these modes to tell whether all is well."""
+    return lambda params: quick(params) if params.mode in modes else ANY
 
 
 def everywhere(declare: Declare) -> dict[str, Declare]:

@@ -21,6 +21,7 @@ from stress.scenarios.common import (
     arrays,
     everywhere,
     private,
+    quick_in,
     same_bits,
     trapped,
 )
@@ -132,4 +133,5 @@ DISJOINT = Scenario(
     judge_apart,
     {**everywhere(UNDISTURBED), "functional": FUNCTIONAL},
     prepare=apart,
+    tags=quick_in("locked"),
 )

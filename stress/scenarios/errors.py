@@ -25,6 +25,7 @@ from stress.scenarios.common import (
     everywhere,
     fresh_leaf,
     observed,
+    quick_in,
     tally,
     times,
     trapped,
@@ -178,6 +179,7 @@ def failure(number: int, name: str, title: str, *fails: int) -> Scenario:
     return Scenario(
         number, name, title, "backwards", partial(start_failing, fails=fails), run_failing,
         judge_failing, FAILURES, prepare=watched, crew=one_actor, minimum=lambda params: 20,
+        tags=quick_in("locked"),
     )  # fmt: skip
 
 
@@ -275,4 +277,5 @@ CANCELLED = Scenario(
     everywhere(always(*TRUTH)),
     prepare=watched,
     crew=lambda params: 2,
+    tags=quick_in("locked"),
 )

@@ -14,7 +14,7 @@ from engine.nn import functional
 from engine.optim import SGD
 from stress.core.outcome import acceptable, forbidden, interesting
 from stress.core.scenario import Observation, Params, Scenario, one_actor
-from stress.scenarios.common import Array, Declare, always
+from stress.scenarios.common import Array, Declare, always, quick_in
 
 __all__ = ["DENSE", "SPARSE"]
 
@@ -138,7 +138,7 @@ def of_problem(name: str, title: str, prepare: Callable[[Params], object]) -> Sc
     return Scenario(
         14, name, title, "trainings", Run, act, judge,
         {"racy": CONVERGES, "locked": CONVERGES}, prepare=prepare, crew=one_actor,  # type: ignore[arg-type]
-        minimum=lambda params: 5, explore=lambda params: (),
+        minimum=lambda params: 5, tags=quick_in("racy"), explore=lambda params: (),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import engine
 from stress.core.outcome import acceptable, forbidden
 from stress.core.scenario import Observation, Scenario
-from stress.scenarios.common import Way, always, everywhere, fresh_leaf, tally, times
+from stress.scenarios.common import Way, always, everywhere, fresh_leaf, quick_in, tally, times
 from stress.scenarios.nesting import Fixture, watched
 
 __all__ = ["CARRIED", "ISOLATED"]
@@ -107,6 +107,7 @@ CARRIED = Scenario(
     ),
     prepare=watched,
     minimum=lambda params: 500,
+    tags=quick_in("locked"),
 )
 
 
@@ -185,4 +186,5 @@ ISOLATED = Scenario(
     ),
     prepare=watched,
     minimum=lambda params: 500,
+    tags=quick_in("locked"),
 )

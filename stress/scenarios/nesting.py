@@ -22,6 +22,7 @@ from stress.scenarios.common import (
     Way,
     always,
     fresh_leaf,
+    quick_in,
     tally,
     times,
     trapped,
@@ -113,7 +114,16 @@ def nesting(
         **dict.fromkeys((*EXACT, "functional"), lambda params: (*LOSSLESS(params), *more)),
     }
     return Scenario(
-        number, name, title, "contributions", start, act, judge, outcomes, prepare=watched
+        number,
+        name,
+        title,
+        "contributions",
+        start,
+        act,
+        judge,
+        outcomes,
+        prepare=watched,
+        tags=quick_in("locked"),
     )
 
 
@@ -231,4 +241,5 @@ COLLECTED = Scenario(
     prepare=collecting,
     minimum=lambda params: 2_000,
     explore=lambda params: (),
+    tags=quick_in("locked"),
 )

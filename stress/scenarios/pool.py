@@ -23,6 +23,7 @@ from stress.scenarios.common import (
     everywhere,
     fresh_leaf,
     observed,
+    quick_in,
     same_bits,
     tally,
     times,
@@ -135,6 +136,7 @@ FANOUT = Scenario(
     everywhere(ONE_BACKWARD),
     prepare=watched,
     crew=one_actor,
+    tags=quick_in("locked", "functional"),
 )
 
 
@@ -257,6 +259,7 @@ ORDER = Scenario(
     prepare=watched,
     crew=one_actor,
     minimum=lambda params: 10,
+    tags=quick_in("locked", "functional"),
 )
 
 
@@ -320,4 +323,5 @@ NEWEST = Scenario(
         )
     ),
     prepare=watched,
+    tags=quick_in("locked"),
 )

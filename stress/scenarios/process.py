@@ -15,7 +15,7 @@ from time import monotonic
 
 from stress.core.outcome import Outcome, acceptable, forbidden, interesting
 from stress.core.scenario import Observation, Params, Scenario, one_actor, slow
-from stress.scenarios.common import always, everywhere
+from stress.scenarios.common import ANY, always, everywhere
 
 __all__ = ["CROWDED", "DEEP", "EXIT", "FORK", "INTERRUPT", "MEMORY"]
 
@@ -100,12 +100,17 @@ CLEAN: tuple[Outcome, ...] = (
 )
 
 
+def of_long_runs(params: Params) -> frozenset[str]:
+    """Slow; but one mode, as there is little that depends on it, belongs to a default run."""
+    return ANY if params.mode == "locked" else slow(params)
+
+
 def of_process(number: int, name: str, title: str, *lives: str) -> Scenario:
     """A scenario of processes that lead these lives."""
     return Scenario(
         number, name, title, "processes", start, act, judge, everywhere(always(*CLEAN)),
         prepare=partial(one_after_the_other, names=lives), crew=one_actor,
-        minimum=lambda params: len(lives), tags=slow, explore=lambda params: (),
+        minimum=lambda params: len(lives), tags=of_long_runs, explore=lambda params: (),
     )  # fmt: skip
 
 

@@ -11,11 +11,11 @@ import numpy as np
 
 import engine
 from stress.core.outcome import acceptable, forbidden, interesting
-from stress.core.scenario import Observation, Params, Scenario, quick
+from stress.core.scenario import Observation, Params, Scenario
 from stress.oracles.coding import Coding, Decoded
 from stress.oracles.history import Recorder, bag, explain, linearize
-from stress.scenarios.accumulate import ANY, QUICK, RACES, Fixture, coded, named
-from stress.scenarios.common import EXACT, Array, Way, always, fresh_leaf, times
+from stress.scenarios.accumulate import RACES, Fixture, coded, named
+from stress.scenarios.common import ANY, EXACT, Array, Way, always, fresh_leaf, quick_in, times
 
 __all__ = ["HISTORY", "READ", "TAKE", "THIRD", "ZERO"]
 
@@ -122,6 +122,7 @@ ZERO = Scenario(
     },
     prepare=coded,
     minimum=lambda params: 1_000,
+    tags=quick_in("racy", "locked"),
 )
 
 TAKE = Scenario(
@@ -153,6 +154,7 @@ TAKE = Scenario(
     },
     prepare=coded,
     minimum=lambda params: 1_000,
+    tags=quick_in("racy", "locked"),
 )
 
 
@@ -231,6 +233,7 @@ THIRD = Scenario(
     prepare=coded,
     crew=one_more,
     minimum=lambda params: 1_000,
+    tags=quick_in("locked"),
 )
 
 
@@ -294,7 +297,7 @@ READ = Scenario(
     prepare=coded,
     crew=one_more,
     sizes=lambda edge: (10_000, 1_000_000),
-    tags=lambda params: quick(params) if params.size > RACES and params.mode in QUICK else ANY,
+    tags=lambda params: quick_in("racy", "locked")(params) if params.size > RACES else ANY,
 )
 
 

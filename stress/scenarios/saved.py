@@ -16,7 +16,7 @@ import engine
 from engine.errors import SavedValueChangedError
 from stress.core.outcome import acceptable, forbidden, interesting
 from stress.core.scenario import Observation, Params, Scenario
-from stress.scenarios.common import Array, Way, always, everywhere, tally, times
+from stress.scenarios.common import Array, Way, always, everywhere, quick_in, tally, times
 from stress.scenarios.nesting import Fixture, watched
 
 __all__ = ["WRITTEN"]
@@ -145,4 +145,5 @@ WRITTEN = Scenario(
     prepare=watched,
     crew=lambda params: 2,
     minimum=lambda params: 200,
+    tags=quick_in("locked"),
 )

@@ -13,8 +13,9 @@ from engine.errors import GraphReleasedError
 from stress.core.outcome import Outcome, acceptable, forbidden, interesting, required
 from stress.core.scenario import Observation, Params, Scenario, quick
 from stress.oracles.trap import GradTrap
-from stress.scenarios.accumulate import ANY, RACES, Fixture, State, coded, decode_all, start_ones
+from stress.scenarios.accumulate import RACES, Fixture, State, coded, decode_all, start_ones
 from stress.scenarios.common import (
+    ANY,
     EXACT,
     FUNCTIONAL,
     Array,
@@ -22,6 +23,7 @@ from stress.scenarios.common import (
     always,
     everywhere,
     fresh_leaf,
+    quick_in,
     same_bits,
     tally,
     times,
@@ -124,6 +126,7 @@ RELEASED = Scenario(
     judge_contest,
     ONE_WINS,
     prepare=shared,
+    tags=quick_in("locked"),
 )
 
 TWICE = Scenario(
@@ -136,6 +139,7 @@ TWICE = Scenario(
     judge_contest,
     ONE_WINS,
     prepare=shared,
+    tags=quick_in("locked"),
 )
 
 
@@ -202,6 +206,7 @@ RETAINED = Scenario(
         "functional": FUNCTIONAL,
     },
     prepare=coded,
+    tags=quick_in("locked"),
 )
 
 
@@ -264,7 +269,7 @@ MIXED = Scenario(
     prepare=coded,
     sizes=lambda edge: (10_000, 1_000_000),
     minimum=lambda params: 1_000 if params.size <= RACES else 100,
-    tags=lambda params: quick(params) if params.mode == "locked" else ANY,
+    tags=lambda params: quick(params) if params.mode == "locked" and params.size > RACES else ANY,
 )
 
 

@@ -14,7 +14,7 @@ from stress.core.outcome import Outcome, acceptable, forbidden, interesting
 from stress.core.scenario import Observation, Params, Scenario
 from stress.oracles.count import count
 from stress.oracles.trap import GradTrap
-from stress.scenarios.common import EXACT, Way, always, fresh_leaf, tally, times, trapped
+from stress.scenarios.common import EXACT, Way, always, fresh_leaf, quick_in, tally, times, trapped
 
 __all__ = ["STEP"]
 
@@ -124,4 +124,5 @@ STEP = Scenario(
     },
     prepare=ones,
     minimum=lambda params: 2_000,
+    tags=quick_in("racy", "locked"),
 )

@@ -17,7 +17,16 @@ from stress.core.outcome import Outcome, acceptable, forbidden, interesting
 from stress.core.scenario import Observation, Params, Scenario
 from stress.oracles.history import Call, explain, fifo, linearize
 from stress.oracles.trap import GradTrap
-from stress.scenarios.common import Way, always, everywhere, fresh_leaf, tally, times, trapped
+from stress.scenarios.common import (
+    Way,
+    always,
+    everywhere,
+    fresh_leaf,
+    quick_in,
+    tally,
+    times,
+    trapped,
+)
 
 __all__ = ["FAIR", "HISTORY", "INSIDE", "RESIZED", "WOKEN"]
 
@@ -93,7 +102,7 @@ def of_tasks(
     """A scenario of tasks in the pool of the process; they end as ``WELL`` says."""
     return Scenario(
         number, name, title, "tasks", start, act, judge, everywhere(always(*more, *WELL)),
-        prepare=pool, minimum=lambda params: least,
+        prepare=pool, minimum=lambda params: least, tags=quick_in("locked"),
     )  # fmt: skip
 
 
@@ -211,6 +220,7 @@ FAIR = Scenario(
     prepare=pool,
     crew=callers,
     minimum=lambda params: 400,
+    tags=quick_in("locked"),
 )
 
 
