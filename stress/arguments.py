@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stress.core.scenario import MODES
 from stress.oracles.coding import CAPACITY
+from stress.report.html import MISSING, drawable
 
 __all__ = [
     "crews",
@@ -18,6 +19,7 @@ __all__ = [
     "intervals",
     "modes",
     "natural",
+    "page",
     "pattern",
     "positive",
     "racers",
@@ -107,6 +109,13 @@ def modes(text: str) -> tuple[str, ...]:
     if unknown:
         raise Error(f"unknown mode {', '.join(unknown) or text!r}: choose from {', '.join(MODES)}")
     return chosen
+
+
+def page(text: str) -> Path:
+    """A file for the HTML page: refused where the page could not be drawn."""
+    if not drawable():
+        raise Error(MISSING)
+    return target(text)
 
 
 def pattern(text: str) -> re.Pattern[str]:

@@ -145,6 +145,7 @@ def add_common(it: argparse.ArgumentParser) -> None:
         help="write results.jsonl (as it happens), summary.json and junit.xml to DIR",
     )  # fmt: skip
     add_json(it)
+    add_html(it)
 
 
 def add_fail_on(it: argparse.ArgumentParser) -> None:
@@ -171,6 +172,14 @@ def add_json(it: argparse.ArgumentParser) -> None:
     )
 
 
+def add_html(it: argparse.ArgumentParser) -> None:
+    """A page for a browser."""
+    it.add_argument(
+        "--html", type=arguments.page, metavar="FILE",
+        help="also write a page for the browser to FILE: it needs nothing else (extra: report)",
+    )  # fmt: skip
+
+
 def add_list(to: Any) -> None:
     """The scenarios."""
     it = to.add_parser("list", help="list the scenarios")
@@ -189,6 +198,7 @@ def add_report(to: Any) -> None:
     it.add_argument(
         "--junit", type=arguments.target, metavar="FILE", help="write JUnit XML to FILE"
     )
+    add_html(it)
     add_fail_on(it)
     it.set_defaults(call=review.report)
 

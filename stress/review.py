@@ -8,6 +8,7 @@ from stress import compare as comparing
 from stress.core.result import in_order
 from stress.exits import Exit
 from stress.report import tables
+from stress.report.html import render
 from stress.report.junit import junit
 from stress.report.stream import RecordError, read
 from stress.report.terminal import complain, say, show
@@ -30,6 +31,10 @@ def report(args: argparse.Namespace) -> Exit:
         say("the run did not come to its end: these are the results until then")
     if args.junit:
         junit(args.junit, results)
+    if args.html:
+        page = render(results, recorded.environment, command=recorded.command, seed=recorded.seed,
+                      code=recorded.exit_code)  # fmt: skip
+        args.html.write_text(page, encoding="utf-8")
     return code
 
 

@@ -18,12 +18,14 @@ from stress import data
 from stress.core.child import Child, warm_up
 from stress.core.job import Job, survived
 from stress.core.result import Result, Verdict, in_order
+from stress.core.source import SHIPPED
 from stress.core.tactics import Tactics
 from stress.environment import Environment, probe
 from stress.exits import Exit, exit_code
 from stress.profiles import LIMIT, PROFILES, Pace, Profile
 from stress.report import tables
 from stress.report.document import SCHEMA, document, ran, trained, write
+from stress.report.html import render
 from stress.report.junit import junit, title
 from stress.report.stream import Stream
 from stress.report.terminal import Progress, complain, progress, say, show
@@ -214,6 +216,10 @@ def recorded(
     report = document(args.command, environment, args.seed, results, record.trained, code)
     if args.json:
         write(args.json, report)
+    if args.html:
+        page = render(results, environment, command=args.command, seed=args.seed, code=code,
+                      scenarios=getattr(args, "scenarios", SHIPPED))  # fmt: skip
+        args.html.write_text(page, encoding="utf-8")
     if args.output:
         write(args.output / "summary.json", report)
         junit(args.output / "junit.xml", results)

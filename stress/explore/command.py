@@ -22,6 +22,7 @@ from stress.explore.token import Recorded, TokenError, fitting, read, write
 from stress.explore.work import Replayed, Request, Target, repeat, shrink
 from stress.report.document import document
 from stress.report.document import write as write_report
+from stress.report.html import render
 from stress.report.tables import outcome_table
 from stress.report.terminal import Progress, Table, complain, progress, say, show
 
@@ -129,6 +130,10 @@ def tell(args: argparse.Namespace, found: Sequence[Explored]) -> Exit:
     if args.json:
         report = document(args.command, probe(), args.seed, results, [], code)
         write_report(args.json, {**report, "explored": [described(item) for item in found]})
+    if args.html:
+        page = render(results, probe(), command=args.command, seed=args.seed, code=code,
+                      scenarios=args.scenarios)  # fmt: skip
+        args.html.write_text(page, encoding="utf-8")
     return code
 
 

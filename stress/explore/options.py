@@ -54,6 +54,9 @@ def add_explore(to: Any) -> None:
     it.add_argument(
         "--json", type=arguments.target, metavar="FILE", help="also write all figures to FILE"
     )
+    it.add_argument(
+        "--html", type=arguments.page, metavar="FILE", help="also write a page for the browser"
+    )
     it.set_defaults(call=command.run_explore)
 
 

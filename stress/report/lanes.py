@@ -1,0 +1,91 @@
+"""A schedule as lanes, one for each thread, time running to the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+__all__ = ["Lanes", "Step", "lanes"]
+
+ROOMY, TIGHT = 18.0, 5.0  # width of a step in SVG's units: of a few steps, of many
+FITS = 900  # so wide may the picture be before steps get narrower
+LANE = 26  # height of a lane
+TOP = 18  # above the first lane: the numbers of the steps
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a schedule. Immutable.
+
+    ``switched``: another thread took the step before. ``x`` and ``y``: its upper left corner.
+    """
+
+    number: int
+    lane: int
+    thread: str
+    point: str
+    subject: str
+    switched: bool
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """A schedule, laid out. Immutable.
+
+    ``path`` leads from step to step; ``ticks`` number some of the steps.
+    """
+
+    threads: tuple[str, ...]
+    steps: tuple[Step, ...]
+    step_width: float
+    width: float
+    height: float
+    path: str
+    ticks: tuple[tuple[float, int], ...]
+    lane_height: int = LANE
+    top: int = TOP
+
+    @property
+    def switches(self) -> int:
+        """How often the processor went from one thread to another."""
+        return sum(step.switched for step in self.steps)
+
+
+def lanes(timeline: Sequence[Sequence[str]]) -> Lanes | None:
+    """The rows (thread, point, subject) of ``timeline``, laid out; None where there are none.
+
+    >>> drawn = lanes([("a", "grad.read", ""), ("b", "grad.read", ""), ("a", "grad.store", "")])
+    >>> drawn.threads, drawn.switches
+    (('a', 'b'), 2)
+    """
+    if not timeline:
+        return None
+    threads = tuple(dict.fromkeys(thread for thread, _, _ in timeline))
+    wide = min(ROOMY, max(TIGHT, FITS / len(timeline)))
+    befores = [None, *(thread for thread, _, _ in timeline)]
+    steps = tuple(
+        Step(
+            number, threads.index(thread), thread, point, subject, before not in (None, thread),
+            round(number * wide, 1), TOP + LANE * threads.index(thread),
+        )
+        for number, ((thread, point, subject), before) in enumerate(
+            zip(timeline, befores, strict=False)
+        )
+    )  # fmt: skip
+    every = max(1, round(60 / wide / 5) * 5)
+    ticks = tuple((step.x, step.number) for step in steps if step.number % every == 0)
+    height = TOP + LANE * len(threads)
+    return Lanes(threads, steps, wide, len(steps) * wide, height, trace(steps, wide), ticks)
+
+
+def trace(steps: Sequence[Step], wide: float) -> str:
+    """A line from thread to thread where the processor changes hands."""
+    parts = [
+        f"M{round(after.x, 1):g} {before.y + LANE / 2:g}V{after.y + LANE / 2:g}"
+        for before, after in pairwise(steps)
+        if after.switched
+    ]
+    return "".join(parts)
