@@ -94,7 +94,8 @@ class Points:
 def shown(subject: object) -> str:
     """The gradient that ``subject`` has, if it is short."""
     grad: Any = getattr(subject, "grad", None)
-    return str(grad) if isinstance(grad, np.ndarray) and grad.size <= SHOWN else ""
+    short = isinstance(grad, np.ndarray) and grad.size <= SHOWN
+    return " ".join(str(grad).split()) if short else ""
 
 
 class Crew:

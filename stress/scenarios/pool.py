@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, repeat
 from random import Random
 from typing import Any
 
@@ -48,7 +48,7 @@ def watched(params: Params) -> Iterator[Watched]:
     """Log every node that runs, in whatever thread."""
     log = NodeLog()
     with observed(log), trapped(params) as trap:
-        yield Watched(params, log, trap, count())
+        yield Watched(params, log, trap, repeat(0) if params.explored else count())
 
 
 def helped(params: Params) -> engine.WorkerPool:
@@ -176,6 +176,7 @@ def woven(leaf: engine.Tensor, random: Random) -> engine.Tensor:
     return last
 
 
+<<<<<<< ours
 def small(leaf: engine.Tensor, random: Random) -> engine.Tensor:
     """Three ways from one node to another."""
     x = leaf * 1.0
@@ -185,6 +186,20 @@ def small(leaf: engine.Tensor, random: Random) -> engine.Tensor:
 def shapes(params: Params) -> tuple[Build, ...]:
     """The graphs of a trial."""
     return (small,) if params.explored else (diamond, wide, woven, woven, woven)
+=======
+def fork(leaf: engine.Tensor, random: Random) -> engine.Tensor:
+    """Two ways from one node to another."""
+    x = leaf * 1.0
+    return x * 1.0 + x * -1.0
+
+
+SHAPES: tuple[Build, ...] = (diamond, wide, woven, woven, woven)
+>>>>>>> theirs
+
+
+def shapes(params: Params) -> tuple[Build, ...]:
+    """The graphs of a trial."""
+    return (fork,) if params.explored else SHAPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +300,8 @@ def run_alone(state: Alone, index: int) -> None:
     """A random graph without workers: its nodes run in the reverse of the order they were made."""
     params = state.fixture.params
     leaf = fresh_leaf(params)
-    root = woven(leaf, Random(hash((params.seed, state.trial, index))))
+    build = fork if params.explored else woven
+    root = build(leaf, Random(hash((params.seed, state.trial, index))))
     ran: list[Any] = []
     with engine.WorkerPool(0):
         for node in nodes_of(root):
