@@ -243,21 +243,13 @@ def add_terms(state: Summed, index: int) -> None:
 
 
 def judge_terms(state: Summed) -> Observation:
-    """Whose bits they are; of few terms the bits of both sums may be the same."""
+    """Whose bits they are."""
     fixture, total = state.fixture, state.way.read(state.leaf)
-<<<<<<< ours
     sums = {"in order": fixture.ordered, "exact": fixture.exact}
     if fixture.params.mode == "reproducible":
         del sums["in order"]  # where nothing was rounded away, it is both
     key = next((key for key, bits in sums.items() if same_bits([total], [bits])), "other bits")
     return Observation({key: 1})
-=======
-    sums = [("exact", fixture.exact), ("in order", fixture.ordered)]
-    if fixture.params.mode == "ordered":
-        sums.reverse()
-    whose = [name for name, bits in sums if same_bits([total], [bits])]
-    return Observation({(whose or ["other bits"])[0]: 1})
->>>>>>> theirs
 
 
 def control(params: Params) -> tuple[Outcome, ...]:

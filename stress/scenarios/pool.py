@@ -176,7 +176,6 @@ def woven(leaf: engine.Tensor, random: Random) -> engine.Tensor:
     return last
 
 
-<<<<<<< ours
 def small(leaf: engine.Tensor, random: Random) -> engine.Tensor:
     """Three ways from one node to another."""
     x = leaf * 1.0
@@ -186,20 +185,6 @@ def small(leaf: engine.Tensor, random: Random) -> engine.Tensor:
 def shapes(params: Params) -> tuple[Build, ...]:
     """The graphs of a trial."""
     return (small,) if params.explored else (diamond, wide, woven, woven, woven)
-=======
-def fork(leaf: engine.Tensor, random: Random) -> engine.Tensor:
-    """Two ways from one node to another."""
-    x = leaf * 1.0
-    return x * 1.0 + x * -1.0
-
-
-SHAPES: tuple[Build, ...] = (diamond, wide, woven, woven, woven)
->>>>>>> theirs
-
-
-def shapes(params: Params) -> tuple[Build, ...]:
-    """The graphs of a trial."""
-    return (fork,) if params.explored else SHAPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +285,7 @@ def run_alone(state: Alone, index: int) -> None:
     """A random graph without workers: its nodes run in the reverse of the order they were made."""
     params = state.fixture.params
     leaf = fresh_leaf(params)
-    build = fork if params.explored else woven
+    build = small if params.explored else woven
     root = build(leaf, Random(hash((params.seed, state.trial, index))))
     ran: list[Any] = []
     with engine.WorkerPool(0):
