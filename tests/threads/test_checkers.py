@@ -133,7 +133,8 @@ def test_a_functional_grad_that_looks_at_a_leaf_is_noticed(monkeypatch):
 
 def test_contributions_in_the_order_of_arrival_are_noticed(monkeypatch):
     def first_come(self, number, fold):
-        sync.hook("ticket.arrive", self)
+        if sync.hook is not None:
+            sync.hook("ticket.arrive", self)
         fold()
         self._begun[number] = lambda: None
         self._waiting += 1
