@@ -11,6 +11,7 @@ from stress import arguments, bench, commands, options
 from stress.core.source import SourceError
 from stress.exits import Exit
 from stress.explore import options as exploring
+from stress.mutants.command import add_selftest
 from stress.report.terminal import complain
 from stress.soak.command import add_soak
 from stress.train import MODES as TRAINING_MODES
@@ -83,7 +84,7 @@ def parser() -> Parser:
     for add in (
         options.add_check, options.add_run, options.add_list, options.add_report,
         options.add_compare, exploring.add_explore, exploring.add_replay, exploring.add_minimise,
-        add_soak, add_train, add_doctor, add_bench,
+        add_selftest, add_soak, add_train, add_doctor, add_bench,
     ):  # fmt: skip
         add(commands_of)
     return top

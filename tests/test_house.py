@@ -139,6 +139,12 @@ def test_a_sound_house_has_no_breach(rule):
     assert rule(ENGINE) == []
 
 
+def test_mutants_alone_reach_into_the_engine():
+    line = "from engine.runtime.pool import WorkerPool"
+    assert house.foreign_breaches(with_line("stress/mutants/pools.py", line)) == []
+    assert house.foreign_breaches(with_line("stress/mutants_too.py", line))
+
+
 @pytest.mark.parametrize(
     ("rule", "path", "line", "what"),
     [
@@ -173,6 +179,7 @@ def test_a_sound_house_has_no_breach(rule):
         (house.foreign_breaches, "stress/runner.py", "from engine import _f", "engine._f"),
         (house.foreign_breaches, "stress/runner.py", "import engine.runtime.pool", "not public"),
         (house.foreign_breaches, "stress/runner.py", "from engine.optim.sgd import SGD", "sgd"),
+        (house.foreign_breaches, "stress/mutants/a.py", "import tests.house", "imports tests"),
     ],
 )
 def test_a_forbidden_import_is_seen(rule, path, line, what):

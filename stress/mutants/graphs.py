@@ -1,0 +1,111 @@
+"""Mutants of the graph and of one walk through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from operator import attrgetter
+from typing import Any
+
+from engine.graph import Edge, Leaf, Node
+from engine.releasing import Releasing
+from engine.runtime import execute, plan
+from engine.runtime.task import Gather, GraphTask
+from engine.values import Value
+from stress.mutants.mutant import Mutant, schedules, threads
+
+__all__ = ["MUTANTS"]
+
+
+def keep(self: Releasing, retain: bool) -> Any:
+    """Look at what was saved, and leave it to whoever comes next."""
+    if not self.saved:
+        raise self.released()
+    return self.saved[0]
+
+
+def whatever_came(self: Gather) -> list[tuple[int, Value]]:
+    """All contributions that are there, although lower ones are still to come."""
+    empty = GraphTask.gather.__globals__["_EMPTY"]
+    came = [i for i, cell in enumerate(self.cells) if cell is not empty and cell is not _taken]
+    contributions = [(self.ports[i], self.cells[i]) for i in came]
+    for i in came:
+        self.cells[i] = _taken
+    self.done += len(came)
+    return contributions
+
+
+_taken = object()
+
+
+def reachable_by_recursion(roots: Sequence[Edge]) -> list[Node]:
+    """Descend into each node's inputs by a call of its own."""
+    found: dict[Node, None] = {}
+
+    def descend(node: Node) -> None:
+        if node not in found:
+            found[node] = None
+            for edge in node.edges:
+                if edge is not None:
+                    descend(edge[0])
+
+    for node, _ in roots:
+        descend(node)
+    return sorted(found, key=attrgetter("seq"), reverse=True)
+
+
+def complete_early(self: GraphTask, position: int, slot: int, g: Value | None) -> bool:
+    """Say that a node is complete although its last contribution is still to come."""
+    gather = self.gathers[position]
+    last = gathered(self, position, slot, g)
+    if not last and not gather.folding and gather.done == len(gather.cells) - 1:
+        gather.done += 1
+        return True
+    return last
+
+
+gathered = GraphTask.gather
+
+drive = execute.Participant.drive
+
+
+def drive_under_locks(self: execute.Participant, seeds: Sequence[Value]) -> None:
+    """Hold the locks of all leaves while the graph is walked, and hooks run."""
+    with ExitStack() as stack:
+        for node in self._task.plan.nodes:
+            if isinstance(node, Leaf):
+                stack.enter_context(node.lock)
+        drive(self, seeds)
+
+
+def claim_nothing(plan: Any) -> Sequence[Any]:
+    """Let every backward begin."""
+    return ()
+
+
+MUTANTS = (
+    Mutant(
+        "no-consume-flag",
+        "a backward does not claim what a graph has saved, and does not use it up",
+        [(execute, "_claim", claim_nothing), (Releasing, "take", keep)],
+        (schedules("sharing.released", "locked"), schedules("sharing.twice", "functional")),
+    ),
+    Mutant(
+        "order-of-arrival",
+        "contributions to a node are added as they come, not in the order of their slots",
+        [(Gather, "prefix", whatever_came)],
+        (threads("pool.order", "functional"),),
+    ),
+    Mutant(
+        "recursion",
+        "the graph is walked by recursion, so that its depth needs stack",
+        [(plan, "_reachable", reachable_by_recursion)],
+        (threads("guarded.deep", "locked", 1),),
+    ),
+    Mutant(
+        "lock-around-hook",
+        "the locks of leaves are held while hooks of the user run",
+        [(execute.Participant, "drive", drive_under_locks)],
+        (schedules("nesting.hooked", "locked"),),
+    ),
+)
