@@ -21,7 +21,7 @@ from stress.explore.baton import Baton
 __all__ = ["Abort", "Chooser", "Control", "Decision", "Event", "Resource", "Strand"]
 
 STEPS = 20_000  # points in a schedule, from which on it is taken to be endless
-PATIENCE = 5.0  # seconds without a point, from which on a thread is taken to be out of control
+PATIENCE = 10.0  # seconds without a point, from which on a thread is taken to be out of control
 
 
 class Abort(BaseException):
