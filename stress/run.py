@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,8 +37,9 @@ from stress.train import Training, follow, judge, unjudged
 __all__ = ["check", "introduce", "run", "verdicts"]
 
 STACK_LINES = 30
+BUSY = 1.5  # load for each core from which on others are in the way
 LONGEST = 1.0  # seconds of a configuration in a round of --forever
-CHECK = 54.0  # seconds of the main job: with its start and its end it stays under a minute
+CHECK = 48.0  # seconds of the main job: with its start and its end it stays under a minute
 
 
 @dataclass(slots=True)
@@ -212,6 +214,7 @@ def recorded(
         results = in_order(record.results.values())
         code = verdicts(results, args.fail_on, args.seed, interesting=interesting,
                         interrupted=interrupted)  # fmt: skip
+        hint(results, environment.cores)
         stream.write("end", exit_code=int(code), seconds=monotonic() - began)
     report = document(args.command, environment, args.seed, results, record.trained, code)
     if args.json:
@@ -225,6 +228,15 @@ def recorded(
         junit(args.output / "junit.xml", results)
         say(f"written: {args.output}: results.jsonl, summary.json, junit.xml")
     return code
+
+
+def hint(results: Sequence[Result], cores: int) -> None:
+    """Say so where evidence is missing because others use the machine as well."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    unclear = sum(result.verdict == Verdict.INCONCLUSIVE.value for result in results)
+    if unclear and load > BUSY * cores:
+        say(f"the machine is busy (load {load:.0f} on {cores} cores), so {unclear} runs saw too "
+            "little: run again when it is idle, or with more --budget")  # fmt: skip
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,12 @@ def not_data(tmp_path):
         (["run", "--seed", "-1"], "0 or more"),
         (["run", "--json", "/nowhere/out.json"], "name another file"),
         (["run", "--fail-on", "rain"], "inconclusive"),
+        (["run", "--threads", "2,1"], "or nothing can race"),
+        (["run", "--sizes", "1,2.5"], "whole numbers of elements"),
+        (["run", "--budget", "soon"], "such as 90, 90s, 2m or 1h"),
+        (["run", "--profile", "weekly"], "nightly"),
+        (["run", "--chaos", "some"], "starve"),
+        (["run", "-o", "/proc/nowhere"], "name another folder"),
         (["train", "--threads", "0"], "1 or more"),
         (["train", "--mode", "functional"], "serial"),
         (["train", "--lr", "0"], "more than 0"),
@@ -54,12 +61,21 @@ def not_data(tmp_path):
         (["--nonsense"], "unrecognized arguments"),
     ],
 )
-def test_bad_input_is_refused_with_exit_code_4_and_the_fix(words, fix):
-    ended = stress(*words)
+def test_bad_input_is_refused_with_exit_code_4_and_the_fix(words, fix, capsys):
+    try:
+        code = cli.main(words)
+    except SystemExit as ended:  # as argparse ends
+        code = ended.code
+    printed = capsys.readouterr()
+    assert code == 4
+    assert fix in printed.err
+    assert printed.out == ""
+
+
+def test_a_refusal_is_the_exit_code_of_the_process():
+    ended = stress("run", "--threads", "1")
     assert ended.returncode == 4
-    assert fix in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert ended.stdout == ""
 
 
 def test_data_that_is_none_is_refused(not_data):
@@ -85,6 +101,9 @@ def test_help_teaches():
     assert ended.returncode == 0
     for word in ("racy", "INCONCLUSIVE", "examples:", "exit codes", "7  ", "python -m stress run"):
         assert word in ended.stdout
+    run = stress("run", "--help").stdout
+    for word in ("examples:", "my_scenarios.py", "profiles:", "nightly  1 h", "--chaos", "starve"):
+        assert word in run
 
 
 def test_the_list_names_every_scenario():
@@ -92,6 +111,50 @@ def test_the_list_names_every_scenario():
     assert ended.returncode == 0
     for name in ("accumulate.ones", "pool.order", "reset.take"):
         assert name in ended.stdout
+
+
+def test_the_list_as_json_has_every_outcome_that_is_declared():
+    ended = stress("list", "-t", "accumulate.ones", "--json")
+    (scenario,) = json.loads(ended.stdout)
+    assert scenario["name"] == "accumulate.ones"
+    assert {"key", "expect", "why"} == set(scenario["outcomes"]["locked"][0])
+    assert scenario["modes"] == list(scenario["outcomes"])
+
+
+def test_the_list_by_tag(capsys):
+    assert cli.main(["list", "--tag", "quick"]) == 0
+    assert "accumulate.ones" in capsys.readouterr().out
+    assert cli.main(["list", "--tag", "no such tag"]) == 5
+
+
+def test_every_dimension_is_run(tmp_path):
+    ended = stress(
+        "run", "-t", "accumulate.first", "--mode", "locked", "--threads", "2,3", "--sizes",
+        "10,2e4", "--switch-interval", "1e-4,1e-5", "--forks", "2", "--chaos", "yield", "--sync",
+        "barrier", "--seconds", "0.02", "-o", tmp_path,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    results = json.loads((tmp_path / "summary.json").read_text("utf-8"))["results"]
+    seen = [
+        (result["params"]["threads"], result["params"]["size"],
+         result["tactics"]["switch_interval"], result["fork"]) for result in results
+    ]  # fmt: skip
+    assert seen == list(product((2, 3), (10, 20_000), (1e-5, 1e-4), (0, 1)))
+    assert {(r["tactics"]["chaos"], r["tactics"]["sync"]) for r in results} == {
+        ("yield", "barrier")
+    }
+
+
+def test_forever_ends_with_its_budget(tmp_path):
+    ended = stress("run", "-t", "accumulate.first", "--mode", "locked", "--seconds", "0.05",
+                   "--forever", "--budget", "2s", "-o", tmp_path)  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    lines = (tmp_path / "results.jsonl").read_text("utf-8").splitlines()
+    events = [json.loads(line) for line in lines]
+    seeds = [event["params"]["seed"] for event in events if event["event"] == "result"]
+    assert seeds == list(range(len(seeds)))  # a round has the seed after the last one's
+    assert len(seeds) > 1
+    assert len(json.loads((tmp_path / "summary.json").read_text("utf-8"))["results"]) == 1
 
 
 def test_a_run_prints_its_verdicts_and_writes_its_report(tmp_path):
