@@ -57,13 +57,16 @@ class Lanes:
 def lanes(timeline: Sequence[Sequence[str]]) -> Lanes | None:
     """The rows (thread, point, subject) of ``timeline``, laid out; None where there are none.
 
+    The thread that began has the first lane, and the others follow by name.
+
     >>> drawn = lanes([("a", "grad.read", ""), ("b", "grad.read", ""), ("a", "grad.store", "")])
     >>> drawn.threads, drawn.switches
     (('a', 'b'), 2)
     """
     if not timeline:
         return None
-    threads = tuple(dict.fromkeys(thread for thread, _, _ in timeline))
+    first, *others = dict.fromkeys(thread for thread, _, _ in timeline)
+    threads = (first, *sorted(others, key=lambda name: (len(name), name)))
     wide = min(ROOMY, max(TIGHT, FITS / len(timeline)))
     befores = [None, *(thread for thread, _, _ in timeline)]
     steps = tuple(

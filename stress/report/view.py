@@ -112,7 +112,7 @@ def run(number: int, result: Result, scenarios: str) -> Run:
     params = result.params
     words = [f"{params.threads} threads"]
     words += [f"size {params.size:,}, {params.dtype}"] if result.number else []
-    words += ["every schedule"] if params.explored else []
+    words += ["explored"] if params.explored else []
     said = (result.name, params.mode, result.verdict, *words, result.reason, *result.notes)
     return Run(
         f"run-{number}", result, ", ".join(words), loss_rate(result.loss), facts(result),
@@ -151,7 +151,7 @@ def lines(result: Result) -> tuple[Line, ...]:
     total = sum(row.count for row in result.rows)
     sampled = total and not result.params.explored
     return tuple(
-        Line(row, share, f"{percent(share)} %", interval(row.count, total) if sampled else NONE)
+        Line(row, share, f"{100 * share:.3f} %", interval(row.count, total) if sampled else "")
         for row in result.rows
         for share in [row.count / total if total else 0.0]
     )
@@ -160,11 +160,11 @@ def lines(result: Result) -> tuple[Line, ...]:
 def interval(count: int, samples: int) -> str:
     """The 95 % interval of a share, in words.
 
-    >>> interval(5, 1000)
-    '0.21 to 1.2 %'
+    >>> interval(5, 1000), interval(998, 1000)
+    ('0.214 to 1.17 %', '99.3 to 99.9 %')
     """
     ends = wilson(count, samples)
-    return f"{percent(ends.low)} to {percent(ends.high)} %"
+    return f"{100 * ends.low:.3g} to {100 * ends.high:.3g} %"
 
 
 def replay(token: str, scenarios: str) -> str:

@@ -111,7 +111,7 @@ def test_a_page_of_nothing_can_be_drawn(render):
 def test_shares_have_intervals_only_where_samples_were_drawn():
     drawn, explored = view.lines(RESULT), view.lines(FAILED)
     assert drawn[1].interval == view.interval(1, 100)
-    assert [line.interval for line in explored] == ["-", "-"]
+    assert [line.interval for line in explored] == ["", ""]
 
 
 def test_schedules_with_several_outcomes_have_shares_of_all_outcomes():
@@ -281,6 +281,13 @@ def test_a_schedule_has_a_lane_for_each_thread_and_a_line_at_each_switch():
     assert [step.switched for step in drawn.steps] == [False, True, False, True]
     assert drawn.path.count("M") == drawn.switches == 2
     assert lanes(()) is None
+
+
+def test_lanes_stand_in_the_order_of_names_below_the_thread_that_began():
+    drawn = lanes([(name, "begin", "") for name in ("trial", "actor 10", "actor 2", "actor 0")])
+    assert drawn is not None
+    assert drawn.threads == ("trial", "actor 0", "actor 2", "actor 10")
+    assert [step.lane for step in drawn.steps] == [0, 3, 2, 1]
 
 
 def test_a_long_schedule_gets_narrow_steps_that_can_still_be_hit():
