@@ -18,6 +18,7 @@ from .autograd import backward as backward
 from .autograd import grad as grad
 from .checkpointing import checkpoint as checkpoint
 from .creation import arange as arange
+from .creation import eye as eye
 from .creation import fork_rng as fork_rng
 from .creation import from_dlpack as from_dlpack
 from .creation import from_numpy as from_numpy
@@ -71,7 +72,7 @@ __version__ = "0.1.0"
 
 _NAMES = """
 Handle Observer Pending RowSparse Stats Tensor Tickets Trace WorkerPool accumulation arange
-as_completed autograd backward checkpoint current_tickets enable_grad errors fft fork_rng
+as_completed autograd backward checkpoint current_tickets enable_grad errors eye fft fork_rng
 from_dlpack from_numpy full full_like func grad hogwild inference_mode is_grad_enabled
 is_inference_mode_enabled linalg manual_seed measuring nn no_grad observe ones ones_like optim
 rand rand_like randn randn_like scipy set_accumulation set_grad_enabled set_num_workers special

@@ -121,6 +121,19 @@ def full(size: Shape, fill_value: Any, *, dtype: Any = None, requires_grad: bool
     return _made(np.full(_shape((size,)), fill_value, dtype), requires_grad)
 
 
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """The identity matrix: ``n`` rows and ``m`` columns (``n``), ones on the diagonal.
+
+    >>> eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    rows, columns = _shape((n, n if m is None else m))
+    return _made(np.eye(rows, columns, dtype=dtype or DEFAULT_DTYPE), requires_grad)
+
+
 def arange(*bounds: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """``arange(stop)``, ``arange(start, stop)`` or ``arange(start, stop, step)``."""
     if dtype is None and any(isinstance(bound, float) for bound in bounds):
