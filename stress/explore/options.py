@@ -34,7 +34,12 @@ def add_explore(to: Any) -> None:
         "bound on how likely a bug is missed; random: any thread, at every decision (default: dfs)",
     )  # fmt: skip
     numbers = (
-        ("--preemptions", arguments.whole, 2, "dfs: threads that are interrupted, at most"),
+        (
+            "--preemptions",
+            arguments.whole,
+            None,
+            "dfs: threads that are interrupted, at most (default: as the scenario says, mostly 2)",
+        ),
         ("--depth", arguments.natural, None, "pct: depth of the bugs (default: 1 to 4 in turn)"),
         ("--schedules", arguments.natural, None, "so many at most (default: dfs all; else 1000)"),
         ("--threads", arguments.racers, 2, "threads that race"),

@@ -22,10 +22,14 @@ NOTICE = 0.1  # seconds between two looks at the progress
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to search. Immutable. ``schedules``: so many at most; None: as many as there are."""
+    """How to search. Immutable.
+
+    ``bound``: preemptions, at most; None: as the scenario says. ``schedules``: so many at most;
+    None: as many as there are.
+    """
 
     strategy: str = "dfs"
-    bound: int = 2
+    bound: int | None = None
     depth: int | None = None
     seed: int = 0
     schedules: int | None = None
@@ -43,7 +47,8 @@ class Search:
         self.target, self.settings = target, settings
         self.changed = threading.Condition()
         self.tally = Tally()
-        self.levels: list[deque[bytes]] = [deque() for _ in range(settings.bound + 1)]
+        self.bound = target.find().bound if settings.bound is None else settings.bound
+        self.levels: list[deque[bytes]] = [deque() for _ in range(self.bound + 1)]
         self.levels[0].append(b"")
         self.number = 0  # of the next schedule, where they are numbered
         self.flying: list[Batch] = []
@@ -97,7 +102,7 @@ class Search:
     ) -> Batch:
         settings, seconds = self.settings, max(0.0, min(PIECE, self.ends - monotonic()))
         return Batch(
-            self.target, settings.strategy, level, settings.bound, settings.depth, settings.seed,
+            self.target, settings.strategy, level, self.bound, settings.depth, settings.seed,
             begun, numbers, seconds,
         )  # fmt: skip
 

@@ -44,6 +44,12 @@ def test_it_runs_what_there_is_and_says_that_this_was_all(tmp_path):
     assert (explored.exhaustive, explored.distinct) == (True, 2)
 
 
+@pytest.mark.parametrize(("asked", "count"), [(None, 6), (2, 14)])
+def test_the_bound_is_the_scenarios_unless_another_is_asked_for(asked, count):
+    one = toy(COUNT.actor, setup=COUNT.setup, outcomes=LOSING.outcomes, bound=1)
+    assert searched(one, bound=asked).tally.schedules == count
+
+
 def test_few_preemptions_come_first():
     found = searched(LOSING, bound=2)
     assert found.tally.examples["kept"].number == 1
