@@ -94,7 +94,7 @@ MUTANTS = (
         "order-of-arrival",
         "contributions to a node are added as they come, not in the order of their slots",
         [(Gather, "prefix", whatever_came)],
-        (threads("pool.order", "functional"),),
+        (schedules("pool.order", "functional", crew=3),),
     ),
     Mutant(
         "recursion",
