@@ -23,7 +23,7 @@ PATIENCE = 10  # times its time, and at least seconds, a configuration may wait 
 class Profile:
     """What a run may take. Immutable.
 
-    ``budget``: seconds for all of it. ``seconds``: for one configuration, where the budget does not
+    ``budget``: seconds for all of it, once it has started. ``seconds``: for one configuration, where the budget does not
     say less. ``needs`` and ``bars``: tags that a configuration must have, must not have.
     ``sample``: of each scenario only one configuration, drawn from the seed. ``forks``: processes
     for each configuration. ``meaning``: what it is for.
@@ -53,8 +53,8 @@ PROFILES = {
         SLOW,
         True,
     ),
-    "quick": Profile("1 min, for CI: all that is quick", 60, 0.5, QUICK, SLOW),
-    "default": Profile("10 min: all that is not slow", 600, 1.0, bars=SLOW),
+    "quick": Profile("1 min, for CI: all that is quick", 55, 0.5, QUICK, SLOW),
+    "default": Profile("10 min: all that is not slow", 590, 1.0, bars=SLOW),
     "nightly": Profile("1 h: everything, in two processes each", 3600, forks=2),
 }
 

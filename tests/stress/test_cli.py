@@ -62,6 +62,7 @@ def not_data(tmp_path):
     ],
 )
 def test_bad_input_is_refused_with_exit_code_4_and_the_fix(words, fix, capsys):
+    code: object
     try:
         code = cli.main(words)
     except SystemExit as ended:  # as argparse ends
