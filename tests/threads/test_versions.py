@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import engine
-from engine.errors import SavedValueChangedError
+from engine.errors import OperandError, SavedValueChangedError
 from engine.hogwild import share
 from tests.threads.together import together
 
@@ -161,3 +161,50 @@ def test_readers_and_writers_of_shared_parameters_never_raise():
 
     together(read, read, change, change)
     assert np.isfinite(w.grad.numpy()).all()
+
+
+def stepped(params):
+    """A loss, and a step by another thread's optimiser before its backward."""
+    optimizer = engine.optim.SGD(params, lr=1.0)
+    for p in params:
+        p.grad = engine.ones(10_000)
+    loss = sum((p * p).sum() for p in params)
+    together(optimizer.step)
+    for p in params:
+        p.grad = None
+    return loss
+
+
+def test_a_step_of_another_thread_is_noticed_where_one_parameter_is_not_shared():
+    shared, other = (engine.full((10_000,), 3.0).requires_grad_() for _ in range(2))
+    share([shared])
+    with pytest.raises(SavedValueChangedError):
+        stepped([shared, other]).backward()
+    assert shared.grad is None
+    assert other.grad is None
+
+
+def test_a_step_of_another_thread_is_used_where_all_are_shared():
+    params = share(engine.full((10_000,), 3.0).requires_grad_() for _ in range(2))
+    stepped(params).backward()
+    assert all((p.grad == 4).all() for p in params)
+
+
+def test_writes_to_shared_parameters_are_not_counted():
+    (w,) = share([engine.ones(3, requires_grad=True)])
+    write(w)
+    assert w._version == 0
+    assert share([w]) == [w]  # again: it is
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda: engine.ones(3, requires_grad=True) * 2, lambda: np.ones(3), lambda: None]
+)
+def test_only_leaves_can_be_shared_and_then_none_is(wrong):
+    w = engine.ones(3, requires_grad=True)
+    with pytest.raises(OperandError, match="only leaf Tensors can be shared"):
+        share([w, wrong()])
+    loss = (w * w).sum()
+    write(w)
+    with pytest.raises(SavedValueChangedError):
+        loss.backward()
