@@ -148,7 +148,7 @@ ONES = Scenario(
     },
     prepare=ones,
     sizes=lambda edge: (10_000, LOSS_SHOWS),
-    minimum=lambda params: 100_000 if params.size <= 10_000 and params.mode == "locked" else 200,
+    minimum=lambda params: 20_000 if params.size <= 10_000 and params.mode == "locked" else 200,
     tags=lambda params: quick(params) if params.mode == "racy" or params.size < LOSS_SHOWS else ANY,
 )
 

@@ -239,7 +239,7 @@ COLLECTED = Scenario(
     judge_collected,
     {"racy": LOSSY, **dict.fromkeys((*EXACT, "functional"), LOSSLESS)},
     prepare=collecting,
-    minimum=lambda params: 2_000,
+    minimum=lambda params: 1_000,
     explore=lambda params: (),
     tags=quick_in("locked"),
 )
