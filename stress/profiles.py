@@ -23,10 +23,10 @@ PATIENCE = 10  # times its time, and at least seconds, a configuration may wait 
 class Profile:
     """What a run may take. Immutable.
 
-    ``budget``: seconds for all of it, once it has started. ``seconds``: for one configuration, where the budget does not
-    say less. ``needs`` and ``bars``: tags that a configuration must have, must not have.
-    ``sample``: of each scenario only one configuration, drawn from the seed. ``forks``: processes
-    for each configuration. ``meaning``: what it is for.
+    ``budget``: seconds for all of it, once it has started. ``seconds``: for one configuration,
+    where the budget does not say less. ``needs`` and ``bars``: tags that a configuration must have,
+    must not have. ``sample``: of each scenario only one configuration, drawn from the seed.
+    ``forks``: processes for each configuration. ``meaning``: what it is for.
     """
 
     meaning: str
@@ -46,13 +46,8 @@ QUICK, SLOW = frozenset({"quick"}), frozenset({"slow"})
 
 PROFILES = {
     "smoke": Profile(
-        "10 s, before a commit: one configuration of each quick scenario",
-        10,
-        0.3,
-        QUICK,
-        SLOW,
-        True,
-    ),
+        "10 s, before a commit: one configuration of each quick scenario", 8, 0.3, QUICK, SLOW, True
+    ),  # fmt: skip
     "quick": Profile("1 min, for CI: all that is quick", 55, 0.5, QUICK, SLOW),
     "default": Profile("10 min: all that is not slow", 590, 1.0, bars=SLOW),
     "nightly": Profile("1 h: everything, in two processes each", 3600, forks=2),
