@@ -46,8 +46,13 @@ QUICK, SLOW = frozenset({"quick"}), frozenset({"slow"})
 
 PROFILES = {
     "smoke": Profile(
-        "10 s, before a commit: one configuration of each quick scenario", 8, 0.3, QUICK, SLOW, True
-    ),  # fmt: skip
+        "10 s, before a commit: one configuration of each quick scenario",
+        budget=8,
+        seconds=0.3,
+        needs=QUICK,
+        bars=SLOW,
+        sample=True,
+    ),
     "quick": Profile("1 min, for CI: all that is quick", 55, 0.5, QUICK, SLOW),
     "default": Profile("10 min: all that is not slow", 590, 1.0, bars=SLOW),
     "nightly": Profile("1 h: everything, in two processes each", 3600, forks=2),
