@@ -341,6 +341,7 @@ threading.stack_size(256 << 10)
 thread = threading.Thread(target=work)
 thread.start()
 thread.join()
-"""
+""",
+        patience=120,  # seconds: it takes 5 where nobody else is at work
     )
     assert (code, lines[:2]) == (0, ["made", "freed"])

@@ -23,14 +23,14 @@ def done():
 """
 
 
-def script(body, **environment):
+def script(body, *, patience=30, **environment):
     """Run a script. Returns (exit code, what it printed, seconds between `done()` and its end)."""
     process = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", PRELUDE + dedent(body)],
         env={**os.environ, "PYTHONPATH": str(TOP), **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=patience,
         check=False,
     )
     ended = monotonic()
