@@ -58,11 +58,13 @@ def render(
     )  # fmt: skip
     templates.globals.update(symbol=view.symbol, shape=plot.shape)
     shown, modes = view.runs(results, scenarios), view.modes_of(results)
+    panels = plot.panels(results)
+    drawn = [mode for mode in modes if any(mode in panel.modes for panel in panels)]
     style, script = source("report.css"), source("report.js")
     return templates.get_template("report.html").render(
         command=command, seed=seed, outcome=ended(code), environment=environment.rows(),
         runs=shown, wrong=view.wrong(shown), modes=modes, tallies=view.tallies(results),
-        matrix=view.matrix(shown, modes), panels=plot.panels(results),
+        matrix=view.matrix(shown, modes), panels=panels, drawn=drawn,
         verdicts=[(verdict.value, WORDS[verdict]) for verdict in Verdict],
         style=style, script=script, policy=policy(style, script),
     )  # fmt: skip

@@ -75,10 +75,9 @@ class Panel:
     bottom: int = HEIGHT - BOTTOM
 
     @property
-    def modes(self) -> tuple[str, ...]:
-        """The modes that are drawn, in the order of ``MODES``."""
-        drawn = {mark.mode for mark in self.marks}
-        return tuple(sorted(drawn, key=lambda mode: (mode not in MODES, order(mode), mode)))
+    def modes(self) -> frozenset[str]:
+        """The modes that are drawn."""
+        return frozenset(mark.mode for mark in self.marks)
 
 
 def order(mode: str) -> int:

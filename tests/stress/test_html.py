@@ -273,6 +273,13 @@ def test_a_scenario_that_offers_nothing_to_lose_has_no_panel():
     assert plot.panels([replace(RESULT, loss=None)]) == []
 
 
+def test_the_key_names_the_modes_that_are_drawn(render):
+    page = render(losing(0.1), replace(RESULT, params=Params("functional"), loss=None))
+    (key,) = re.findall(r'<ul class="key">(.*?)</ul>', page, re.S)
+    assert "racy" in key
+    assert "functional" not in key
+
+
 def test_a_schedule_has_a_lane_for_each_thread_and_a_line_at_each_switch():
     drawn = lanes(TIMELINE)
     assert drawn is not None
