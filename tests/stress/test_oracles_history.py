@@ -2,6 +2,7 @@
 
 from itertools import permutations
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def brute_force(history):
     """Whether any permutation that respects time is explained: the definition itself."""
     for calls in permutations(history):
         ends = [any(b.end < a.begin for b in calls[i + 1 :]) for i, a in enumerate(calls)]
-        state = ()
+        state: Any = ()
         for call in calls:
             state = None if state is None else fifo(state, call)
         if state is not None and not any(ends):

@@ -84,6 +84,7 @@ def test_locked_loses_none_of_a_hundred_thousand():
     ones = replace(BY_NAME["accumulate.ones"], minimum=lambda params: 100_000)
     result = run(ones, Params("locked"), Budget(0.05, patience=90.0))
     assert result.samples >= 100_000
+    assert result.loss is not None
     assert result.loss.lost == 0
     assert result.loss.high == rule_of_three(result.samples)
 

@@ -1,8 +1,8 @@
 """The scenarios of order, errors, tasks, modes and locks fail on engines that are broken."""
 
 from collections import Counter
-from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ from tests.stress.broken import without_leaf_locks as without_leaf_locks
 
 def every(number, broken, sound):
     """``broken`` at every so many calls, else ``sound``."""
-    calls = Counter()
+    calls: Counter[str] = Counter()
 
     def call(*args, **keywords):
         calls["all"] += 1
@@ -221,7 +221,8 @@ def test_modes_that_threads_share_are_caught(monkeypatch):
 def test_a_commit_beside_the_lock_is_a_race(monkeypatch):
     def commit(self):
         for leaf, cells, key in self.contributions():
-            engine.sync.hook("grad.commit", leaf)
+            hook: Any = engine.sync.hook
+            hook("grad.commit", leaf)
             add(leaf, cells[key])
 
     monkeypatch.setattr(policies.Locked, "commit", commit)
@@ -250,7 +251,7 @@ def both_locks(self):
 
 def deadlocked(name, report):
     """Run a scenario with that, in a child."""
-    policies.Locked.commit = both_locks
+    setattr(policies.Locked, "commit", both_locks)  # noqa: B010 - mypy refuses an assignment
     return run(BY_NAME[name], Params("locked"), Budget(20.0), report)
 
 
@@ -269,12 +270,9 @@ def test_a_process_that_complains_or_hangs_is_told_so(monkeypatch):
 
 
 def test_what_a_process_finds_wrong_is_told():
-    class Said:
-        returncode = 0
-
-        def communicate(self, timeout):
-            return "3 nodes are left\nleaving 0.0\n", ""
-
-    assert process.watched(Said())[0] == "wrong"
-    died = SimpleNamespace(returncode=-11, communicate=partial(lambda timeout: ("", "")))
+    said: Any = SimpleNamespace(
+        returncode=0, communicate=lambda timeout: ("3 nodes are left\nleaving 0.0\n", "")
+    )
+    assert process.watched(said)[0] == "wrong"
+    died: Any = SimpleNamespace(returncode=-11, communicate=lambda timeout: ("", ""))
     assert process.watched(died)[0] == "died"
