@@ -211,7 +211,7 @@ def test_other_threads_are_heard_only_everywhere():
 def test_no_engine_lock_is_held_while_they_run():
     x, seen = leaf(grad=True), []
 
-    class Locking(engine.Observer):
+    class Locking:
         def _look(self, subject: Any) -> None:
             def look() -> None:
                 with x.grad_lock:

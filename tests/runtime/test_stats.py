@@ -170,13 +170,13 @@ def test_counts_that_threads_share_are_noticed():
     shared = Held([0, 0, 0])
 
     def late() -> None:
-        engine.modes.state.counts = shared  # type: ignore[attr-defined]
+        engine.modes.state.counts = shared
         backward()
 
     thread = threading.Thread(target=late, name="late")
     thread.start()
     gate.reached()
-    state = engine.modes.state  # type: ignore[attr-defined]
+    state = engine.modes.state
     mine, state.counts = state.counts, shared
     backward(10)
     state.counts = mine
