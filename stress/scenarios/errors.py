@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -195,26 +196,25 @@ CHAIN = 8  # nodes that a task may be stopped at
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """One trial: submitted backwards, which one actor awaits and another cancels.
+    """One trial: backwards, which one actor submits and awaits, and another cancels.
 
-    ``answers``: of ``cancel``; the other actor alone writes it. ``fates``: actor 0 alone.
+    ``given``: a queue of handles from the one to the other. ``answers``: of ``cancel``; the second
+    actor alone writes it. ``fates``: the first alone.
     """
 
     fixture: Watched
     way: Way
     leaves: Sequence[engine.Tensor]
-    handles: Sequence[engine.Handle]
+    given: Any
     answers: list[bool]
     fates: list[str]
 
 
 def start_submitted(fixture: Watched) -> Submitted:
-    """Some backwards in the queue of the process's pool, each on a leaf of its own."""
+    """A leaf for each backward."""
     params = fixture.params
-    way = Way(params.mode)
     leaves = [fresh_leaf(params) for _ in range(times(params, 8))]
-    engine.set_num_workers(1)
-    return Submitted(fixture, way, leaves, [submitted(way, leaf) for leaf in leaves], [], [])
+    return Submitted(fixture, Way(params.mode), leaves, engine.sync.queue(), [], [])
 
 
 def submitted(way: Way, leaf: engine.Tensor) -> engine.Handle:
@@ -230,11 +230,15 @@ def submitted(way: Way, leaf: engine.Tensor) -> engine.Handle:
 
 
 def await_or_cancel(state: Submitted, index: int) -> None:
-    """One awaits, the other cancels."""
-    if index == 0:
-        state.fates.extend(map(fate, state.handles))
-    else:
-        state.answers.extend(handle.cancel() for handle in state.handles)
+    """One submits and awaits, the other cancels."""
+    if index == 1:
+        state.answers.extend(state.given.get().cancel() for _ in state.leaves)
+        return
+    with engine.WorkerPool(1):  # its end waits for the worker: what is written late is written
+        handles = [submitted(state.way, leaf) for leaf in state.leaves]
+        for handle in handles:
+            state.given.put(handle)
+        state.fates.extend(map(fate, handles))
 
 
 def fate(handle: engine.Handle) -> str:
@@ -248,7 +252,6 @@ def fate(handle: engine.Handle) -> str:
 
 def judge_submitted(state: Submitted) -> Observation:
     """``cancel`` tells the truth: cancelled is unwritten, done is written, and nothing is half."""
-    engine.set_num_workers(0)  # also waits for the workers: what is written late is written now
     seen: dict[str, int] = {}
     trap = state.fixture.trap
     for leaf, told, end in zip(state.leaves, state.answers, state.fates, strict=True):
