@@ -22,25 +22,33 @@ from . import sync
 class ThreadState(sync.local):
     """The modes of one thread. Thread-local: no other thread can reach them."""
 
+    # Defaults of the class, which each thread sets for itself: its state is made when it is first
+    # asked for, and a finalizer that runs meanwhile must not find it half made.
+    grad: bool = True  # are operations recorded?
+    before: list[bool]  # what it was outside of the blocks that this thread is in
+    clock: int = 0  # Lamport clock: the newest sequence number made or met in this thread
+    accumulation: str | None = None  # None: the process's default
+    tickets: Any = None  # of ordered accumulation; None: the process's
+    held: int = 0  # leaf locks that user code of this thread holds
+    depth: int = 0  # backwards under way in this thread, each nested in the one before
+    task: Any = None  # the backward that this thread is at work on
+    handle: Any = None  # the submitted task that this thread is at work on
+    pools: Any = ()  # a list: the last one serves; empty: the process's default pool
+    anomaly: bool = False  # look for NaN in what a backward computes?
+    inference: bool = False  # make tensors that no graph can use?
+    saved_hooks: tuple[Any, ...] = ()  # (pack, unpack), the last one counts
+    no_saved_hooks: str | None = None  # the message that forbids them
+    stream: Stream | None = None  # None: the process's random numbers
+    generator: np.random.Generator | None = None  # what streams draw with
+    observers: tuple[Any, ...] = ()  # who is told of what this thread's backwards do
+    counts: Any = ()  # what this thread has done (`runtime.stats`), once it has
+
     def __init__(self) -> None:
-        self.grad = True  # are operations recorded?
-        self.before: list[bool] = []  # what it was outside of the blocks that this thread is in
-        self.clock = 0  # Lamport clock: the newest sequence number made or met in this thread
-        self.accumulation: str | None = None  # None: the process's default
-        self.tickets: Any = None  # of ordered accumulation; None: the process's
-        self.held = 0  # leaf locks that user code of this thread holds
-        self.depth = 0  # backwards under way in this thread, each nested in the one before
-        self.task: Any = None  # the backward that this thread is at work on
-        self.handle: Any = None  # the submitted task that this thread is at work on
-        self.pools: list[Any] = []  # the last one serves; empty: the process's default pool
-        self.anomaly = False  # look for NaN in what a backward computes?
-        self.inference = False  # make tensors that no graph can use?
-        self.saved_hooks: tuple[Any, ...] = ()  # (pack, unpack), the last one counts
-        self.no_saved_hooks: str | None = None  # the message that forbids them
-        self.stream: Stream | None = None  # None: the process's random numbers
-        self.generator: np.random.Generator | None = None  # what streams draw with
-        self.observers: tuple[Any, ...] = ()  # who is told of what this thread's backwards do
-        self.counts: list[int] = []  # what this thread has done (`runtime.stats`), once it has
+        self.before, self.pools = [], []
+
+    def fields(self) -> dict[str, Any]:
+        """All that it holds at this moment."""
+        return {name: getattr(self, name) for name in ThreadState.__annotations__}
 
 
 state = ThreadState()

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 import engine
+from engine import modes
 
 
 @pytest.fixture(params=["engine", "torch"])
@@ -90,3 +91,19 @@ def test_one_decorated_function_runs_in_many_threads_at_once():
     for thread in threads:
         thread.join()
     assert sorted(seen) == [False] * 4 + [True] * 4
+
+
+def test_a_finalizer_may_record_while_the_state_of_its_thread_is_made(monkeypatch):
+    """The collector may run it in a new thread, where nothing has asked for the modes before."""
+    x = engine.tensor([2.0], requires_grad=True)
+    made = []
+
+    def finalizer(self):
+        made.append(engine.grad((x * x).sum(), x)[0].item())
+        self.before, self.pools = [], []
+
+    monkeypatch.setattr(modes.ThreadState, "__init__", finalizer)
+    thread = threading.Thread(target=lambda: modes.state.grad)
+    thread.start()
+    thread.join()
+    assert made == [4.0]

@@ -103,7 +103,10 @@ def _drive_elsewhere(task: GraphTask, pool: WorkerPool, seeds: Sequence[Value]) 
             with modes.restore(task.modes):
                 modes.state.task = task
                 modes.state.pools.append(pool)
-                Participant(task, pool).drive(seeds)
+                try:
+                    Participant(task, pool).drive(seeds)
+                finally:  # it may be the thread that waits: there may be no other
+                    modes.state.pools.pop()
         except BaseException as error:  # belongs to the thread that waits
             task.fail(-1, error)
 

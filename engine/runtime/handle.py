@@ -282,7 +282,7 @@ class Handle:
 
     def run(self) -> BaseException | None:
         """Run it, if nobody else has begun it: what a worker does. Returns what it raised."""
-        owner, before = object(), vars(modes.state).copy()
+        owner, before = object(), modes.state.fields()
         try:
             if self._begin(owner):
                 self._end(owner, self._result(), None)

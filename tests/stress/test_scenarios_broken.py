@@ -211,7 +211,7 @@ def test_a_worker_with_modes_of_its_own_is_caught(monkeypatch):
 
 
 def test_modes_that_threads_share_are_caught(monkeypatch):
-    monkeypatch.setattr(modes, "state", SimpleNamespace(**vars(modes.ThreadState())))
+    monkeypatch.setattr(modes, "state", SimpleNamespace(**modes.ThreadState().fields()))
     assert caught("modes.isolated", "locked", "foreign", "raised *")
 
 

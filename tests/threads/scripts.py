@@ -19,7 +19,7 @@ def heavy():
     return x.grad.numpy()
 
 def done():
-    print(time.monotonic(), flush=True)
+    os.write(1, f"{time.monotonic()}\\n".encode())  # whole, also when two threads tell it at once
 """
 
 
