@@ -28,10 +28,13 @@ _new = object.__new__
 class _Ends(sync.local):
     """What becomes of the cuts that die in a thread. Thread-local."""
 
+    # While this is made in a thread, nodes may die there: the chain takes its course.
+    end: Callable[[Any], object] = bool
+
     def __init__(self) -> None:
         # In the main thread the chain takes its course. Signal handlers run there alone, and if
         # freeing something ran Python code there, what Ctrl-C raised in it would be swallowed.
-        self.end: Callable[[Any], object] = bool if sync.in_main_thread() else self._free
+        self.end = bool if sync.in_main_thread() else self._free
 
     # Calling the object calls `end`, by C functions alone: no Python code on the way to `bool`.
     __call__: Any = property(attrgetter("end"))

@@ -207,7 +207,8 @@ def start_thread(
 
 def in_main_thread() -> bool:
     """Whether this is the thread that signal handlers run in."""
-    return threading.current_thread() is threading.main_thread()
+    # Not `current_thread`, which makes up a thread where it is asked at the very end of one.
+    return threading.get_ident() == threading.main_thread().ident
 
 
 def this_thread() -> tuple[int, str]:
