@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 NAME = "pool"  # for --only
-BRANCHES, SIZE = 8, 400  # products of SIZE x SIZE matrices: several milliseconds each
+BRANCHES, SIZE = 8, 800  # products of SIZE x SIZE matrices: ten milliseconds each
 CROWD, WORKERS = 1000, 2  # tasks in flight, and who runs them
 SPEEDUP_BAR = 1.7
 ONE, TWO = "backward, 1 thread", "backward, 2 threads"
