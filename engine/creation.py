@@ -121,9 +121,7 @@ def full(size: Shape, fill_value: Any, *, dtype: Any = None, requires_grad: bool
     return _made(np.full(_shape((size,)), fill_value, dtype), requires_grad)
 
 
-def eye(
-    n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False
-) -> Tensor:
+def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """The identity matrix: ``n`` rows and ``m`` columns (``n``), ones on the diagonal.
 
     >>> eye(2)
