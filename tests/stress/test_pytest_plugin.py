@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stress.plugged import PLUGIN
+
 pytest_plugins = ["pytester"]
 
 TOP = Path(__file__).parents[2]
@@ -54,7 +56,7 @@ def suite(pytester, monkeypatch):
 
     def run(test, *options):
         pytester.makepyfile(test_suite=test)
-        return pytester.runpytest_subprocess("-p", "stress.pytest_plugin", "-rsf", *options)
+        return pytester.runpytest_subprocess(*PLUGIN, "-rsf", *options)
 
     return run
 

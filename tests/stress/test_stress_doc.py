@@ -13,6 +13,7 @@ from stress.core.scenario import MODES, Params
 from stress.core.tactics import Tactics
 from stress.exits import Exit
 from stress.profiles import PROFILES
+from tests.stress.plugged import PLUGIN
 
 TOP = Path(__file__).parents[2]
 DOC = (TOP / "docs" / "stress.md").read_text("utf-8")
@@ -65,7 +66,7 @@ def test_a_replay(folder):
 
 def test_the_example_in_a_suite_of_the_users(folder):
     (folder / "test_mine.py").write_text(IN_A_SUITE)
-    ended = here(folder, "-m", "pytest", "-p", "stress.pytest_plugin", "-q", "-rs", "test_mine.py")
+    ended = here(folder, "-m", "pytest", *PLUGIN, "-q", "-rs", "test_mine.py")
     assert ended.returncode == 0, ended.stdout
     assert "2 passed" in ended.stdout
 
