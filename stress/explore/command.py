@@ -274,8 +274,14 @@ def make_smaller(
     """Print the smallest that was found."""
     request = Request(target, recorded.decisions, seconds=args.budget or SHARE)
     minimal = child.call(shrink, request, LIMIT)
+    figures = [(name, f"{old:,}", f"{new:,}") for name, old, new in minimal.figures]
+    show(Table(f"{recorded.scenario} {recorded.params.mode}", ("", "before", "after"), figures,
+               frozenset({""})))  # fmt: skip
     show(interleaving(minimal.schedule))
+    if minimal.schedule.table:
+        show(deadlock_table(minimal.schedule))
     say(f"{minimal.schedule.key}: {minimal.words}")
-    smaller = Recorded(recorded.scenario, recorded.params, minimal.schedule.chosen)
-    say(replaying(write(smaller, args.files), args.scenarios))
+    smaller = Recorded(recorded.scenario, minimal.params, minimal.schedule.chosen)
+    say(f"before: {replaying(args.token, args.scenarios)}")
+    say(f"after:  {replaying(write(smaller, args.files), args.scenarios)}")
     return Exit.PASS

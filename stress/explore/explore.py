@@ -108,6 +108,7 @@ def finding(target: Target, plan: Plan, child: Child, key: str, example: Example
     if plan.minimise:
         minimal = child.call(shrink, Request(target, decisions), LIMIT)
         decisions, key = minimal.schedule.chosen, minimal.schedule.key
+        target = replace(target, params=minimal.params)
         smaller = minimal.words
     replayed = child.call(repeat, Request(target, decisions, times=TIMES), LIMIT)
     steady = 0 if replayed.problem else replayed.outcomes.get(key, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -11,7 +12,7 @@ from stress.core.child import Report
 from stress.core.outcome import Outcome
 from stress.core.scenario import Params, Scenario
 from stress.core.source import load
-from stress.explore.minimise import Minimal, minimise
+from stress.explore.minimise import Minimal, Run, minimise, smaller
 from stress.explore.scheduler import Chooser
 from stress.explore.strategies import DEPTHS, Follow, Priorities, Walk, alternatives
 from stress.explore.trial import Lab, Schedule
@@ -206,5 +207,12 @@ def repeat(request: Request, report: Report) -> Replayed:
 
 def shrink(request: Request, report: Report) -> Minimal:
     """A smaller schedule that comes to the same."""
-    with Lab(request.target.find(), request.target.params) as lab:
-        return minimise(lab.run, request.decisions, request.seconds, report)
+    scenario, params = request.target.find(), request.target.params
+
+    @contextmanager
+    def opened(params: Params) -> Iterator[Run]:
+        with Lab(scenario, params) as lab:
+            yield lab.run
+
+    fewer = smaller(scenario, params)
+    return minimise(opened, params, fewer, request.decisions, request.seconds, report)

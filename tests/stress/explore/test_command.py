@@ -80,7 +80,9 @@ def test_a_deadlock_is_explored_printed_replayed_and_made_smaller(mine, tmp_path
     assert main(["minimise", token, "--scenarios", mine]) == Exit.PASS
     said = capsys.readouterr().out
     assert "deadlock: 1 → 1 preemptions" in said
-    assert token_in(said) == token
+    assert re.search(r"^ +before +after\nthreads +2 +2\nsize +1 +1\npreemptions +1 +1$", said, re.M)
+    before, after = re.findall(r"^(?:before|after): +python -m stress replay (\S+) ", said, re.M)
+    assert (before, after) == (token, token)
 
 
 def test_a_required_outcome_has_a_token_and_a_search_goes_on(mine, tmp_path, capsys):

@@ -1,6 +1,8 @@
 """Small scenarios for the tests of the explorer, and engines that were broken on purpose."""
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import engine
@@ -105,11 +107,13 @@ def keys(schedules):
     return Counter(schedule.key for schedule in schedules)
 
 
+@dataclass(frozen=True)
 class _Aim:
     """A configuration of a scenario that is in no module."""
 
-    def __init__(self, scenario, params=PARAMS):
-        self.scenario, self.params, self.find = scenario.name, params, lambda: scenario
+    scenario: str
+    params: Params
+    find: Callable[[], Scenario]
 
 
 class _Here:
@@ -121,7 +125,7 @@ class _Here:
 
 def aim(scenario, params=PARAMS) -> Any:
     """For a target."""
-    return _Aim(scenario, params)
+    return _Aim(scenario.name, params, lambda: scenario)
 
 
 HERE: Any = _Here()
