@@ -10,7 +10,10 @@ from stress.core.outcome import Expect, Outcome, grade
 from stress.core.scenario import MODES, Params
 from stress.core.tactics import PLAIN, Tactics
 
-__all__ = ["Loss", "Result", "Row", "Verdict", "decide", "in_order", "tabulate"]
+__all__ = ["Loss", "Result", "Row", "Timeline", "Verdict", "decide", "in_order", "tabulate"]
+
+
+Timeline = tuple[tuple[str, str, str], ...]
 
 
 class Verdict(Enum):
@@ -58,7 +61,7 @@ class Result:
     ``overlap`` is the fraction of trials in which actors were inside the window together; None
     where nothing ran. ``reason`` says why the verdict is not PASS; ``stacks`` what every thread was
     doing when the run hung or crashed. ``fork`` counts the processes that ran the same. ``tokens``
-    name schedules to replay, those that failed first; ``timeline`` is the first of them, a row
+    name schedules to replay, those that failed first; ``timelines`` are these schedules, a row
     (thread, point, subject) for each step.
     """
 
@@ -79,7 +82,12 @@ class Result:
     tactics: Tactics = PLAIN
     fork: int = 0
     tokens: tuple[str, ...] = ()
-    timeline: tuple[tuple[str, str, str], ...] = ()
+    timelines: tuple[Timeline, ...] = ()
+
+    @property
+    def timeline(self) -> Timeline:
+        """The first of the schedules, step by step; empty where there is none."""
+        return self.timelines[0] if self.timelines else ()
 
     @property
     def failed(self) -> bool:

@@ -89,7 +89,7 @@ def conclude(search: Search, plan: Plan, child: Child) -> Explored:
         notes=tuple(f"{finding.words}: {finding.token}" for finding in findings),
         stacks=getattr(search.error, "stacks", ""),
         tokens=tuple(finding.token for finding in findings),
-        timeline=timeline(findings[0].replayed.schedule) if findings else (),
+        timelines=tuple(timeline(finding.replayed.schedule) for finding in findings),
     )  # fmt: skip
     return Explored(result, findings, len(search.tally.examples), search.exhausted, search.left)
 

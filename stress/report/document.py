@@ -12,7 +12,8 @@
         tactics   object: sync, chaos, switch_interval (seconds)
         fork      int: which of the processes that ran the same
         tokens    list of strings: schedules to `replay`, those that failed first
-        timeline  list of (thread, point, subject): the first of them, step by step
+        timelines list of lists of (thread, point, subject): each of them, step by step
+        timeline  the first of these
         loss      null, or object: lost and offered (element-updates), rate, low, high (95 %)
         rows      list of objects: key, count, expect (its class), why; share of the samples, with
                   low and high, its 95 % interval
@@ -73,7 +74,7 @@ def ran(result: Result) -> dict[str, Any]:
         | asdict(wilson(row.count, total))
         for row in result.rows
     ]
-    return asdict(result) | {"rows": rows}
+    return asdict(result) | {"rows": rows, "timeline": result.timeline}
 
 
 def trained(result: TrainResult) -> dict[str, Any]:

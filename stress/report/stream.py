@@ -12,12 +12,12 @@ So a run that is killed leaves all it has found, and names what it was at. Event
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from stress.core.result import Loss, Result, Row
+from stress.core.result import Loss, Result, Row, Timeline
 from stress.core.scenario import Params
 from stress.core.tactics import Tactics
 from stress.environment import Blas, Environment
@@ -123,10 +123,15 @@ def result(values: Mapping[str, Any]) -> Result:
         "tactics": made(Tactics, values["tactics"]),
         "loss": None if values["loss"] is None else made(Loss, values["loss"]),
         "rows": tuple(made(Row, row) for row in values["rows"]),
-        "timeline": tuple((thread, point, what) for thread, point, what in values["timeline"]),
+        "timelines": tuple(map(timeline, values.get("timelines", [values["timeline"]]))),
     }
     lists = {name: tuple(values[name]) for name in ("notes", "tokens")}
     return made(Result, {**values, **parts, **lists})
+
+
+def timeline(rows: Sequence[Sequence[str]]) -> Timeline:
+    """A schedule, from lists; they stood alone before there were several."""
+    return tuple((thread, point, what) for thread, point, what in rows)
 
 
 def made(kind: type[Made], values: Mapping[str, Any]) -> Made:

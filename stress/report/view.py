@@ -49,6 +49,14 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """One schedule of a result. Immutable. ``anchor``: the beginning of those of its steps."""
+
+    anchor: str
+    lanes: Lanes
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One result, with all that the page says of it. Immutable."""
 
@@ -60,7 +68,7 @@ class Run:
     lines: tuple[Line, ...]
     replays: tuple[str, ...]
     again: str
-    lanes: Lanes | None
+    schedules: tuple[Drawn, ...]
     text: str
 
     @property
@@ -118,8 +126,17 @@ def run(number: int, result: Result, scenarios: str) -> Run:
         f"run-{number}", result, ", ".join(words), loss_rate(result.loss), facts(result),
         lines(result),
         tuple(replay(token, scenarios) for token in result.tokens),
-        again(result, scenarios), lanes(result.timeline), " ".join(said).lower(),
+        again(result, scenarios), drawn(number, result), " ".join(said).lower(),
     )  # fmt: skip
+
+
+def drawn(number: int, result: Result) -> tuple[Drawn, ...]:
+    """The schedules of a result, in the order of its tokens."""
+    return tuple(
+        Drawn(f"run-{number}-{place}", laid)
+        for place, timeline in enumerate(result.timelines, 1)
+        if (laid := lanes(timeline)) is not None
+    )
 
 
 def facts(result: Result) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,8 @@ from stress.report.stream import Stream, read
 OLD = Result(
     1, "ones", Params("racy"), "PASS", samples=1_000, trials=100, seconds=1.0, overlap=0.5,
     loss=Loss(10, 1_000, 0.01, 0.005, 0.02), rows=(Row("kept", 1_000, "acceptable", ""),),
-    tokens=("ones:abc",), timeline=(("actor 0", "begin", ""),), notes=("one",),
+    tokens=("ones:abc", "ones:abd"), notes=("one",),
+    timelines=((("actor 0", "begin", ""),), (("actor 1", "end", "leaf"),)),
 )  # fmt: skip
 
 
@@ -114,3 +115,14 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path):
     whole = path.read_text()
     path.write_text(whole + whole.splitlines()[1][:-9])
     assert read(path).results == (OLD,)
+
+
+def test_a_file_from_before_there_were_several_schedules_is_still_read(tmp_path):
+    path = tmp_path / "results.jsonl"
+    old = {name: value for name, value in ran(OLD).items() if name != "timelines"}
+    with path.open("w", encoding="utf-8") as file:
+        stream = Stream(file)
+        stream.write("begin", schema=2, command="run", seed=0, environment=probe().as_dict())
+        stream.write("result", **old)
+    (result,) = read(path).results
+    assert result.timelines == OLD.timelines[:1]

@@ -43,7 +43,7 @@ TIMELINE = (
 )
 FAILED = replace(
     RESULT, name="step.counted", params=Params("locked", explored=True), verdict="FAIL",
-    reason="forbidden outcome 'lost'", tokens=("step.counted:ae2q",), timeline=TIMELINE,
+    reason="forbidden outcome 'lost'", tokens=("step.counted:ae2q",), timelines=(TIMELINE,),
 )  # fmt: skip
 HOSTILE = "</script><script>window.hurt=1</script>\"' onload=window.hurt=1 <img src=x onerror=hurt>"
 
@@ -53,7 +53,7 @@ def hostile():
     return replace(
         FAILED, name=HOSTILE, params=Params(HOSTILE, dtype=HOSTILE), verdict=HOSTILE, unit=HOSTILE,
         reason=HOSTILE, rows=(Row(HOSTILE, 1, HOSTILE, HOSTILE),), notes=(HOSTILE,), stacks=HOSTILE,
-        tokens=(HOSTILE,), timeline=((HOSTILE, HOSTILE, HOSTILE),),
+        tokens=(HOSTILE,), timelines=(((HOSTILE, HOSTILE, HOSTILE),),),
         tactics=Tactics(HOSTILE, HOSTILE),
     )  # fmt: skip
 
@@ -304,6 +304,19 @@ def test_a_long_schedule_gets_narrow_steps_that_can_still_be_hit():
     assert long.step_width < short.step_width
     assert long.step_width >= 5
     assert len(long.ticks) < 300
+
+
+def test_each_finding_has_its_schedule_and_each_step_a_place_of_its_own(render):
+    two = replace(FAILED, tokens=("a:aa", "a:bb"), timelines=(TIMELINE, TIMELINE[:3]))
+    page = Page(render(two))
+    assert sum(attrs.get("class") == "lanes" for attrs in page.all("svg")) == 2
+    text = "".join(page.texts)
+    assert "Schedule 1 of the 2 above, 4 steps" in text
+    assert "Schedule 2 of the 2 above, 3 steps" in text
+    places = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert len(places) == len(set(places))
+    links = [attrs["href"][1:] for attrs in page.all("a") if attrs.get("href", "").startswith("#")]
+    assert set(links) <= set(places)
 
 
 # The option

@@ -63,7 +63,9 @@ def test_a_deadlock_is_explored_printed_replayed_and_made_smaller(mine, tmp_path
     assert "reproduced 10/10" in said
     report = json.loads(out.read_text())
     assert report["results"][0]["verdict"] == "FAIL"
-    assert report["results"][0]["timeline"][0] == ["trial", "begin", ""]
+    (timeline,) = report["results"][0]["timelines"]
+    assert timeline[0] == ["trial", "begin", ""]
+    assert report["results"][0]["timeline"] == timeline
     assert report["explored"][0]["findings"][0]["blocked"]
     token = token_in(said)
     assert token in report["results"][0]["tokens"]

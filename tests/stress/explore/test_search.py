@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from stress.core.child import Crash, Failure
-from stress.core.outcome import acceptable, required
+from stress.core.outcome import acceptable, interesting, required
 from stress.core.scenario import Observation
 from stress.explore import checkpoint, search
 from stress.explore.checkpoint import Checkpoint, CheckpointError
 from stress.explore.explore import Plan, conclude
 from stress.explore.search import Search, Settings, work_through
+from stress.explore.show import timeline as shown_as_rows
+from stress.explore.token import decode
+from stress.explore.work import Request, repeat
 from tests.stress.explore.toys import ABBA, COUNT, HERE, aim, all_schedules, here, keys, steps, toy
 
 
@@ -68,6 +71,17 @@ def test_a_failure_ends_it_and_is_replayed_before_it_is_told(scenario, key, tmp_
     assert "1 → 1 preemptions" in finding.smaller
     assert finding.token in explored.result.notes[0]
     assert "reproduced 10/10" in explored.result.notes[0]
+
+
+def test_each_finding_has_its_token_and_its_timeline(tmp_path):
+    shown = {"racy": lambda params: [interesting("kept", ""), required("lost", "")]}
+    found = searched(toy(COUNT.actor, setup=COUNT.setup, arbiter=COUNT.arbiter, outcomes=shown))
+    result = judged(found, tmp_path).result
+    assert len(result.tokens) == len(result.timelines) == 2
+    assert len(set(result.timelines)) == 2
+    for token, timeline in zip(result.tokens, result.timelines, strict=True):
+        again = repeat(Request(aim(COUNT), decode(token).decisions, times=1), lambda number: None)
+        assert shown_as_rows(again.schedule) == timeline
 
 
 def test_what_is_required_and_out_of_reach_is_inconclusive(tmp_path):
