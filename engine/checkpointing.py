@@ -16,7 +16,7 @@ from .creation import rand
 from .errors import RuleError
 from .freeing import new_node
 from .function.node import FunctionNode, Kind
-from .function.saved import check_version, closed, newer_than
+from .function.saved import check_again, check_version, closed, newer_than
 from .graph import Edge, Leaf, Node, VersionCell, caller
 from .modes import Stream, state
 from .opnode import OpNode, versions
@@ -272,7 +272,10 @@ class CheckpointNode(Releasing):
         try:
             for cell, token in versions:
                 check_version(self, cell, token)
-            return self._again(call, g if self.outputs > 1 else [g], wanted)
+            grads = self._again(call, g if self.outputs > 1 else [g], wanted)
+            for cell, token in versions:
+                check_again(self, cell, token)
+            return grads
         except BaseException:
             self.give_back(saved, retain)
             raise

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from . import sync
 from .differentiable import Differentiable
 from .errors import IndexRangeError, InferenceError, InPlaceError, OperandError, ShapeError
 from .graph import Leaf, Origin, caller
@@ -32,11 +33,43 @@ class Writable(Differentiable):
         """Whether it was made in inference mode."""
         return self._cell is INFERENCE
 
+    def _writes(self, where: Origin) -> Any:
+        """Note that a write begins, so that a backward that has looked before looks again.
+
+        Until `_wrote` the count stays, but the token is another one. Returns both tokens.
+        """
+        cell = self._cell
+        if cell is None or cell is INFERENCE:
+            return None
+        former = cell[0]
+        cell[0] = began = (former[0] if former else 0, where, sync.ident())
+        return former, began
+
     def _wrote(self, where: Origin) -> None:
         """Note a write to the elements, so that a backward that saved them raises."""
         cell = self._cell
         if cell is not None and cell is not INFERENCE:
-            cell[0] = (cell[0][0] + 1 if cell[0] else 1, where)
+            cell[0] = (cell[0][0] + 1 if cell[0] else 1, where, sync.ident())
+
+    def _begin(self, where: Origin) -> Any:
+        """`_writes`, announced."""
+        tokens = self._writes(where)
+        hook = sync.hook
+        if hook is not None:
+            hook("value.write", self)
+        return tokens
+
+    def _end(self, where: Origin) -> None:
+        """`_wrote`, announced."""
+        hook = sync.hook
+        if hook is not None:
+            hook("value.written", self)
+        self._wrote(where)
+
+    def _unwritten(self, tokens: Any) -> None:
+        """Undo `_begin`: the write was refused, and no element has changed."""
+        if tokens is not None and self._cell is not None and self._cell[0] is tokens[1]:
+            self._cell[0] = tokens[0]
 
     @property
     def _version(self) -> int:
@@ -93,15 +126,18 @@ class Writable(Differentiable):
                     f"{out.shape}"
                 )
             out = out.astype(self.dtype) if out.dtype != self.dtype else out
+            self._begin(where)
             np.copyto(self._data, out._data)
         else:
             out = None
             value = other._data if isinstance(other, Recorded) else other
+            tokens = self._begin(where)
             try:
                 ufunc(self._data, value, out=self._data)
             except (TypeError, ValueError) as error:
+                self._unwritten(tokens)
                 raise self._refused(f"{op}_", value, error) from error
-        self._wrote(where)
+        self._end(where)
         if out is not None:
             self._rebase(out)
         return self
@@ -122,11 +158,13 @@ class Writable(Differentiable):
         where = caller(3)
         array = value._data if isinstance(value, Recorded) else value
         recorded = self._recorded_write(value)
+        tokens = self._begin(where)
         try:
             self._data[index] = array
         except (TypeError, ValueError, IndexError) as error:
+            self._unwritten(tokens)
             raise self._refused(name, array, error) from error
-        self._wrote(where)
+        self._end(where)
         if recorded:
             self._rebase(record(OPS["setitem"], (self, value), {"index": index}, self._data))
 
@@ -144,8 +182,9 @@ class Writable(Differentiable):
                 f"{self._kind()}"
             )
         out = out.astype(self.dtype) if out.dtype != self.dtype else out
+        self._begin(where)
         np.copyto(self._data, out._data)
-        self._wrote(where)
+        self._end(where)
         if recorded:
             self._rebase(out)
         return self

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import OperandError, SavedValueChangedError
-from .graph import Edge, VersionCell, describe
+from . import sync
+from .errors import OperandError
+from .graph import Edge, VersionCell
 from .ops.op import Op
 from .ops.recipe import Recipe
 from .recorded import Recorded, from_array
@@ -29,6 +30,17 @@ def versions(checks: tuple[Any, ...]) -> Iterator[tuple[int, VersionCell, Any]]:
     return zip(checks[::3], checks[1::3], checks[2::3], strict=True)
 
 
+def _stale(checks: tuple[Any, ...]) -> bool:
+    """Whether a write has begun since the versions were noted. Unrolled: twice for each node."""
+    if checks[1][0] is not checks[2]:
+        return True
+    if len(checks) == 3:
+        return False
+    if checks[4][0] is not checks[5]:
+        return True
+    return len(checks) > 6 and any(cell[0] is not token for _, cell, token in versions(checks))
+
+
 class OpNode(Releasing):
     """A recorded operation: which op, and what its rules asked to keep: ``saved``, one tuple."""
 
@@ -45,10 +57,22 @@ class OpNode(Releasing):
             return self._pulled(g, (), wanted)
         saved = self.take(retain)
         try:
-            values = self._unpacked(saved)
-            if _is_recorded(g):
-                values = self._recorded(values, saved[1])
-            return self._pulled(g, values, wanted)
+            values, checks = saved
+            if checks:
+                if _stale(checks):
+                    self._raise_changed(checks)
+                hook = sync.hook
+                if hook is not None:
+                    hook("saved.read", self)
+            if type(values) is Packed:
+                values = values.unpacked()
+            if type(g) is not np.ndarray and _is_recorded(g):
+                values = self._recorded(values, checks)
+            grads = self._pulled(g, values, wanted)
+            # A write that met the rule has changed the version before it changed any element.
+            if checks and _stale(checks):
+                self._raise_changed(checks)
+            return grads
         except BaseException:
             self.give_back(saved, retain)
             raise
@@ -61,23 +85,10 @@ class OpNode(Releasing):
             return recipe.pull(g, values, wanted, self.edges)
         return [_conjugate(grad) for grad in recipe.pull(_conjugate(g), values, wanted, self.edges)]
 
-    def _unpacked(self, saved: Saved) -> tuple[Any, ...]:
-        values, checks = saved
-        for i in range(1, len(checks), 3):
-            if checks[i][0] is not checks[i + 1]:
-                self._raise_changed(checks[i][0], checks[i + 1])
-        if type(values) is Packed:
-            return tuple(v.value() if isinstance(v, PackedValue) else v for v in values)
-        return values
-
-    def _raise_changed(self, write: tuple[int, Any], token: tuple[int, Any] | None) -> None:
-        raise SavedValueChangedError(
-            "one of the variables needed for gradient computation has been modified by an inplace "
-            f"operation: {self.name()} saved it at {describe(self.origin)} at version "
-            f"{token[0] if token else 0}; it was written at {describe(write[1])} and is at version "
-            f"{write[0]}. Write out of place, or clone() before the write. Parameters that other "
-            "threads update on purpose are marked with engine.hogwild.share(parameters)."
-        )
+    def _raise_changed(self, checks: tuple[Any, ...]) -> None:
+        for _, cell, token in versions(checks):
+            if cell[0] is not token:
+                raise self.changed(token, cell[0])
 
     def _recorded(self, values: tuple[Any, ...], checks: tuple[Any, ...]) -> tuple[Any, ...]:
         """What was saved, as Tensors with their history: for a backward that is itself recorded.
@@ -139,6 +150,10 @@ class Packed(tuple[Any, ...]):
     """Saved values, some of them as a saved-tensor hook packed them. Immutable."""
 
     __slots__ = ()
+
+    def unpacked(self) -> tuple[Any, ...]:
+        """The values as they were."""
+        return tuple(v.value() if isinstance(v, PackedValue) else v for v in self)
 
 
 class PackedValue:

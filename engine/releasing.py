@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import GraphReleasedError
+from .errors import GraphReleasedError, SavedValueChangedError
 from .graph import Node, describe
 
 
@@ -31,6 +31,18 @@ class Releasing(Node):
         """Undo ``take``: the rule raised, and may be tried again."""
         if self.claimed is not None and not retain:
             self.saved.append(saved)
+
+    def changed(self, token: Any, write: Any) -> SavedValueChangedError:
+        """The error for a value that was saved at ``token``: see ``graph.VersionCell``."""
+        before = token[0] if token else 0
+        done = f"was written at {describe(write[1])} and is at version {write[0]}"
+        return SavedValueChangedError(
+            "one of the variables needed for gradient computation has been modified by an inplace "
+            f"operation: {self.name()} saved it at {describe(self.origin)} at version {before}; it "
+            f"{done if write[0] > before else f'is being written at {describe(write[1])}'}. "
+            "Write out of place, or clone() before the write. Parameters that other "
+            "threads update on purpose are marked with engine.hogwild.share(parameters)."
+        )
 
     def released(self) -> GraphReleasedError:
         return GraphReleasedError(

@@ -35,6 +35,7 @@ __all__ = [
     "controlled",
     "hook",
     "hooked",
+    "ident",
     "idle_get",
     "in_main_thread",
     "local",
@@ -49,6 +50,7 @@ Hook = Callable[[str, object], None]
 Lock = AbstractContextManager[Any]
 
 local = threading.local
+ident = threading.get_ident  # of the running thread
 
 
 class Joinable(Protocol):

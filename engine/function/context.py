@@ -21,7 +21,7 @@ class FunctionCtx:
     """
 
     __slots__ = (
-        "__dict__", "__weakref__", "_constants", "_dirty", "_lent", "_node", "_saving",
+        "__dict__", "__weakref__", "_constants", "_dirty", "_lent", "_node", "_read", "_saving",
         "_zeros", "needs_input_grad",
     )  # fmt: skip
 
@@ -38,11 +38,13 @@ class FunctionCtx:
         self._zeros = True  # are missing gradients made into zeros?
         self._node: Callable[[], Releasing | None] | None = None  # weak: the node has this
         self._lent: Sequence[Kept | None] | None = None  # what this run of backward may use
+        self._read = False  # has it looked at that?
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors for backward; a second call replaces the first.
 
-        They are checked for writes in place when backward reads them, and released after it.
+        They are checked for writes in place when backward reads them, and for writes of other
+        threads when it has ended, and released after it.
         Raises ``OperandError`` for anything but Tensors and None: set those as attributes.
         """
         self._saving = _only_tensors("save_for_backward", tensors, none=True)
@@ -63,6 +65,7 @@ class FunctionCtx:
         if node is None:
             raise GraphReleasedError("the graph that had saved these tensors is gone")
         kept = node.take(retain=True) if self._lent is None else self._lent
+        self._read = True
         return tuple(None if one is None else one.unpack(node) for one in kept)
 
     def mark_dirty(self, *tensors: Tensor) -> None:

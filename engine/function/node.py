@@ -53,6 +53,9 @@ class FunctionNode(Releasing):
             context = self.context._lend(kept, self._needs(wanted))
             try:
                 result = rule(context, *self._shown(g))
+                for saved in kept if context._read else ():
+                    if saved is not None:
+                        saved.check_again(self)
             finally:
                 context._lent = None  # user code may have stored it: now it sees what the node has
             return self._checked(result, wanted)

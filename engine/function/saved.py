@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InferenceError, OperandError, SavedValueChangedError
-from ..graph import LEAF_SEQ, Edge, Node, VersionCell, describe
+from .. import sync
+from ..errors import InferenceError, OperandError
+from ..graph import LEAF_SEQ, Edge, Node, VersionCell
 from ..modes import state
 from ..recorded import View
 from ..recording import refresh
+from ..releasing import Releasing
 from ..tensor import Tensor, from_array
 
 
@@ -67,7 +69,12 @@ class Kept:
         """Whether it was made neither by the node nor by one that is numbered above ``seq``."""
         return self._port < 0 and (self._edge is None or not seq < self._edge[0].seq != LEAF_SEQ)
 
-    def unpack(self, node: Node) -> Tensor:
+    def check_again(self, node: Releasing) -> None:
+        """Raise ``SavedValueChangedError`` if another thread wrote since `unpack`."""
+        if self._unpack is None:
+            check_again(node, self.cell, self.token)
+
+    def unpack(self, node: Releasing) -> Tensor:
         """The tensor with its history. Raises ``SavedValueChangedError``."""
         edge = (node, self._port) if self._port >= 0 else self._edge
         if self._unpack is not None:
@@ -82,15 +89,14 @@ class Kept:
         return tensor_at(self._data, edge, self.cell)
 
 
-def check_version(node: Node, cell: VersionCell | None, token: Any) -> None:
+def check_version(node: Releasing, cell: VersionCell | None, token: Any) -> None:
     """Raise ``SavedValueChangedError`` if there was a write since ``cell`` held ``token``."""
     if cell is None or cell[0] is token:
         return
-    count, where = cell[0]
-    raise SavedValueChangedError(
-        "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: {node.name()} saved it at {describe(node.origin)} at version "
-        f"{token[0] if token else 0}; it was written at {describe(where)} and is at version "
-        f"{count}. Write out of place, or clone() before the write. Parameters that other "
-        "threads update on purpose are marked with engine.hogwild.share(parameters)."
-    )
+    raise node.changed(token, cell[0])
+
+
+def check_again(node: Releasing, cell: VersionCell | None, token: Any) -> None:
+    """The same after a rule has read the value, but for what the rule itself may have written."""
+    if cell is not None and cell[0] is not token and cell[0][2] != sync.ident():
+        check_version(node, cell, token)

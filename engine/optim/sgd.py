@@ -113,6 +113,9 @@ class SGD:
         """
         p = self.params[index]
         data = p._data
+        if p._cell is not None:
+            where = where or caller(2)
+            p._writes(where)
         if isinstance(g, RowSparse):
             self._update_rows(index, data, g.coalesce())  # an id that comes twice counts twice
         elif self.momentum or self.weight_decay or data.size > CHUNK:
@@ -122,8 +125,8 @@ class SGD:
         else:
             step = _scratch.of(data.dtype)[: data.size].reshape(data.shape)
             np.subtract(data, np.multiply(g, self.lr, out=step), out=data)
-        if p._cell is not None:
-            p._wrote(where or caller(2))
+        if where is not None:
+            p._wrote(where)
 
     def _update_rows(self, index: int, data: np.ndarray, g: RowSparse) -> None:
         ids, step = g.ids, g.rows

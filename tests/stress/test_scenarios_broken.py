@@ -156,7 +156,7 @@ def test_a_commit_that_asks_nobody_is_caught(monkeypatch):
 
 
 def test_a_write_between_that_is_not_noticed_is_caught(monkeypatch):
-    monkeypatch.setattr(OpNode, "_raise_changed", lambda self, write, token: None)
+    monkeypatch.setattr(OpNode, "_raise_changed", lambda self, checks: None)
     assert caught("saved.written", "locked", "not noticed")
 
 

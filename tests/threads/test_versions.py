@@ -2,12 +2,14 @@
 
 import inspect
 import re
+import threading
 
 import numpy as np
 import pytest
 
 import engine
-from engine.errors import OperandError, SavedValueChangedError
+from engine.autograd.function import Function
+from engine.errors import OperandError, SavedValueChangedError, ShapeError
 from engine.hogwild import share
 from tests.threads.together import together
 
@@ -208,3 +210,126 @@ def test_only_leaves_can_be_shared_and_then_none_is(wrong):
     write(w)
     with pytest.raises(SavedValueChangedError):
         loss.backward()
+
+
+def meanwhile(point, action):
+    """A hook that calls ``action`` once, when ``point`` is come to."""
+    pending = [action]
+
+    def hook(name, subject):
+        if name == point and pending:
+            pending.pop()()
+
+    return hook
+
+
+def test_a_write_that_meets_the_rule_is_noticed_after_it():
+    x, factor = engine.ones(4, requires_grad=True), engine.full((4,), 2.0)
+    y = (x * factor).sum()
+    with (
+        engine.sync.hooked(meanwhile("saved.read", lambda: factor.fill_(3.0))),
+        pytest.raises(SavedValueChangedError),
+    ):
+        y.backward()
+    assert x.grad is None
+
+
+def test_a_write_that_has_begun_is_noticed_before_its_end():
+    x, factor = engine.ones(4, requires_grad=True), engine.full((4,), 2.0)
+    y, raised = (x * factor).sum(), []
+
+    def walk():
+        with pytest.raises(SavedValueChangedError, match="is being written at"):
+            y.backward()
+        raised.append(True)
+
+    with engine.sync.hooked(meanwhile("value.written", walk)):
+        factor.fill_(3.0)
+    assert raised
+    assert factor._version == 1
+
+
+@pytest.mark.parametrize("point", ["value.write", "value.written"])
+def test_what_was_saved_beside_a_write_is_of_no_use(point):
+    x, factor, made = engine.ones(4, requires_grad=True), engine.full((4,), 2.0), []
+
+    def save():
+        with engine.enable_grad():
+            made.append((x * factor).sum())
+
+    with engine.sync.hooked(meanwhile(point, save)), engine.no_grad():
+        factor.fill_(3.0)
+    with pytest.raises(SavedValueChangedError):
+        made[0].backward()
+
+
+def test_a_write_that_is_refused_changes_no_version():
+    x, factor = engine.ones(4, requires_grad=True), engine.full((4,), 2.0)
+    y = (x * factor).sum()
+    for refused in (lambda: factor.add_(engine.ones(3)), lambda: factor.copy_(engine.ones(3))):
+        with pytest.raises(ShapeError):
+            refused()
+    y.backward()
+    assert x.grad.tolist() == [2.0] * 4
+    assert factor._version == 0
+
+
+class Product(Function):
+    """x * factor; its rule does ``meddle`` between reading the factor and using it."""
+
+    meddle = staticmethod(lambda factor: None)
+
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.save_for_backward(factor)
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, g):
+        (factor,) = ctx.saved_tensors
+        result = g * factor
+        Product.meddle(factor)
+        return result, None
+
+
+@pytest.mark.parametrize("by_another", [True, False])
+def test_a_rule_may_write_what_it_has_read_but_nobody_else(monkeypatch, by_another):
+    x, factor = engine.ones(4, requires_grad=True), engine.full((4,), 2.0)
+    y = Product.apply(x, factor).sum()
+
+    def write(factor):
+        with engine.no_grad():
+            factor.fill_(3.0)
+
+    def elsewhere(factor):
+        thread = threading.Thread(target=write, args=(factor,))
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(Product, "meddle", staticmethod(elsewhere if by_another else write))
+    if by_another:
+        with pytest.raises(SavedValueChangedError):
+            y.backward()
+        assert x.grad is None
+    else:
+        y.backward()
+        assert x.grad.tolist() == [2.0] * 4
+
+
+def test_a_write_beside_the_second_run_of_a_checkpoint_is_noticed():
+    x, factor = engine.ones(4, requires_grad=True), engine.full((4,), 2.0)
+    runs: list[int] = []
+
+    def product(x, factor):
+        runs.append(len(runs))
+        out = (x * factor).sum()
+        if len(runs) == 2:
+            thread = threading.Thread(target=lambda: factor.fill_(3.0))
+            thread.start()
+            thread.join()
+        return out
+
+    y = engine.checkpoint(product, x, factor)
+    with pytest.raises(SavedValueChangedError):
+        y.backward()
+    assert x.grad is None
