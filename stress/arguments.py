@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import re
+import sysconfig
 from math import isfinite
 from pathlib import Path
 
 from stress.core.scenario import MODES
+from stress.core.tactics import GIL
 from stress.oracles.coding import CAPACITY
 from stress.report.html import MISSING, drawable
 
@@ -15,6 +18,7 @@ __all__ = [
     "crews",
     "duration",
     "folder",
+    "gil",
     "hidden",
     "intervals",
     "modes",
@@ -65,6 +69,19 @@ def sizes(text: str) -> tuple[int, ...]:
 def intervals(text: str) -> tuple[float, ...]:
     """Switch intervals in seconds, such as 5e-3,1e-6."""
     return tuple(positive(part) for part in text.split(","))
+
+
+def gil(text: str) -> str:
+    """With the GIL, without it, or as the interpreter does: no promise that it cannot keep."""
+    if text not in GIL:
+        raise Error(f"must be one of {', '.join(GIL)}, got {text!r}")
+    if text == "0" and not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        version = platform.python_version()
+        raise Error(
+            f"this interpreter ({version}) always has the GIL; run the command with a "
+            "free-threaded one, python3.13t or python3.14t, in an environment of its own"
+        )
+    return text
 
 
 def duration(text: str) -> float:

@@ -21,7 +21,7 @@ class Exit(IntEnum):
         member.meaning = meaning
         return member
 
-    PASS = 0, "every promise held"
+    PASS = 0, "no promise was broken"
     FORBIDDEN = 1, "a forbidden or unknown outcome, a broken promise, or drift (compare)"
     INTERRUPTED = 2, "interrupted (Ctrl-C)"
     HARNESS = 3, "the harness itself went wrong"

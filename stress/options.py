@@ -130,6 +130,16 @@ def add_tactics(it: argparse.ArgumentParser) -> None:
         metavar="S[,S]", help="seconds that a thread may keep the GIL "
         f"(default: {PLAIN.switch_interval:g})",
     )  # fmt: skip
+    add_gil(it)
+
+
+def add_gil(it: argparse.ArgumentParser) -> None:
+    """With the GIL or without it."""
+    it.add_argument(
+        "--gil", type=arguments.gil, default=PLAIN.gil, metavar="{auto,0,1}",
+        help="run with the GIL (1) or without it (0), where the interpreter has the choice; a "
+        "process that turns out otherwise proves nothing (default: auto: as the interpreter does)",
+    )  # fmt: skip
 
 
 def add_common(it: argparse.ArgumentParser) -> None:

@@ -26,7 +26,8 @@ class Profile:
     ``budget``: seconds for all of it, once it has started. ``seconds``: for one configuration,
     where the budget does not say less. ``needs`` and ``bars``: tags that a configuration must have,
     must not have. ``sample``: of each scenario only one configuration, drawn from the seed.
-    ``forks``: processes for each configuration. ``meaning``: what it is for.
+    ``forks``: processes for each configuration. ``exploring``: seconds on top for schedules in
+    control, of at most ``preemptions``. ``meaning``: what it is for.
     """
 
     meaning: str
@@ -36,6 +37,13 @@ class Profile:
     bars: frozenset[str] = frozenset()
     sample: bool = False
     forks: int = 1
+    exploring: float = 0.0
+    preemptions: int = 0
+
+    @property
+    def share(self) -> float:
+        """The part of all its time that is for real threads."""
+        return self.budget / (self.budget + self.exploring)
 
     def fits(self, tags: Collection[str]) -> bool:
         """Whether a configuration with these tags belongs to it."""
@@ -55,7 +63,13 @@ PROFILES = {
     ),
     "quick": Profile("1 min, for CI: all that is quick", 55, 0.5, QUICK, SLOW),
     "default": Profile("10 min: all that is not slow", 590, 1.0, bars=SLOW),
-    "nightly": Profile("1 h: everything, in two processes each", 3600, forks=2),
+    "nightly": Profile(
+        "1 h: everything, in two processes each; then every schedule of up to 3 preemptions",
+        budget=1800,
+        forks=2,
+        exploring=1800,
+        preemptions=3,
+    ),
 }
 
 

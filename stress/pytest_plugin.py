@@ -84,7 +84,7 @@ class Run:
 
         with Child() as child:
             result = isolated(child, self.job)
-        detail(result, interesting=True)
+        detail(result, self.job.source, interesting=True)
         if result.failed:
             pytest.fail(f"{result.verdict}: {result.reason}", pytrace=False)
         if result.verdict != "PASS":

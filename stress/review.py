@@ -26,14 +26,14 @@ def report(args: argparse.Namespace) -> Exit:
         return Exit.USAGE
     show(tables.environment_table(recorded.environment))
     results = in_order(recorded.results)
-    code = verdicts(results, args.fail_on, recorded.seed, interesting=True)
+    code = verdicts(results, args.fail_on, recorded.seed, recorded.scenarios, interesting=True)
     if recorded.exit_code is None:
         say("the run did not come to its end: these are the results until then")
     if args.junit:
         junit(args.junit, results)
     if args.html:
         page = render(results, recorded.environment, command=recorded.command, seed=recorded.seed,
-                      code=recorded.exit_code)  # fmt: skip
+                      code=recorded.exit_code, scenarios=recorded.scenarios)  # fmt: skip
         args.html.write_text(page, encoding="utf-8")
     return code
 

@@ -16,17 +16,22 @@ from typing import Any
 
 from engine.hogwild import TrainResult
 from stress import data
-from stress.core.child import Child, warm_up
+from stress.core.child import Child, Report, ask_for_gil
 from stress.core.job import Job, survived
 from stress.core.result import Result, Verdict, in_order
-from stress.core.source import SHIPPED
-from stress.core.tactics import Tactics
+from stress.core.source import SHIPPED, load
+from stress.core.tactics import PLAIN, Tactics
 from stress.environment import Environment, probe
 from stress.exits import Exit, exit_code
+from stress.explore.campaign import explore_all, targets_of
+from stress.explore.checkpoint import Checkpoint
+from stress.explore.explore import Plan
+from stress.explore.search import Settings
+from stress.explore.work import Target
 from stress.profiles import LIMIT, PROFILES, Pace, Profile
-from stress.report import tables
+from stress.report import tables, view
 from stress.report.document import SCHEMA, document, ran, trained, write
-from stress.report.html import render
+from stress.report.html import MISSING, drawable, render
 from stress.report.junit import junit, title
 from stress.report.stream import Stream
 from stress.report.terminal import Progress, complain, progress, say, show
@@ -39,6 +44,7 @@ __all__ = ["check", "introduce", "run", "verdicts"]
 STACK_LINES = 30
 BUSY = 1.5  # load for each core from which on others are in the way
 LONGEST = 1.0  # seconds of a configuration in a round of --forever
+START = 60.0  # seconds that the first process may take to start
 CHECK = 48.0  # seconds of the main job: with its start and its end it stays under a minute
 
 
@@ -116,9 +122,9 @@ def promise(training: Training, child: Child, shown: Progress, record: Record) -
 
 def run(args: argparse.Namespace) -> Exit:
     """Run the scenarios that were asked for."""
-    environment = introduce()
+    environment = introduce(args.gil)
     choice = chosen(args, environment)
-    jobs = plan(choice)
+    jobs, targets = plan(choice), explorable(choice)
     if not jobs:
         complain(f"nothing in {args.scenarios} matches -t {args.test.pattern!r} in mode "
                  f"{','.join(args.mode)}, profile {args.profile or 'default'}; "
@@ -126,6 +132,7 @@ def run(args: argparse.Namespace) -> Exit:
         return Exit.NOTHING
 
     def work(record: Record) -> None:
+        began = monotonic()
         for again, pace in rounds(choice, jobs, args):
             with progress(len(jobs)) as shown:
                 results = run_all(plan(again), pace, again.seed, shown, starts=record.start,
@@ -133,8 +140,48 @@ def run(args: argparse.Namespace) -> Exit:
             if args.exitfirst and any(result.failed for result in results):
                 say(f"-x: stopped at the first failure; {len(results)} of {len(jobs)} were run")
                 return
+        if targets:
+            remaining = time_for_all(choice.profile, args) - (monotonic() - began)
+            explore(targets, choice, args, remaining, record)
 
     return recorded(args, environment, jobs, work, interesting=True)
+
+
+def explorable(choice: Choice) -> list[Target]:
+    """The configurations to explore as well; none in most profiles."""
+    if not choice.profile.exploring:
+        return []
+    found = [item for item in load(choice.source) if choice.pattern.search(item.name)]
+    return [
+        target
+        for threads in choice.threads
+        for target in targets_of(choice.source, found, choice.modes, threads, choice.seed)
+    ]
+
+
+def time_for_all(profile: Profile, args: argparse.Namespace) -> float:
+    """Seconds for real threads and for schedules in control together."""
+    return args.budget or profile.budget + profile.exploring
+
+
+def explore(
+    targets: Sequence[Target],
+    choice: Choice,
+    args: argparse.Namespace,
+    seconds: float,
+    record: Record,
+) -> None:
+    """Explore the targets, in what is left of the time."""
+    bound = choice.profile.preemptions
+    record.stream.write("explore", preemptions=bound, planned=len(targets))
+    say(f"\nexploring {len(targets)} configurations: schedules of up to {bound} preemptions")
+    schedules = (args.output or Path()) / "stress-schedules"
+    settings = Settings(bound=bound, seed=choice.seed)
+    jobs = min(4, os.cpu_count() or 1)
+    for explored in explore_all(
+        targets, Plan(settings, False, schedules), Checkpoint(None, settings), seconds, jobs
+    ):
+        record.end(explored.result)
 
 
 def chosen(args: argparse.Namespace, environment: Environment) -> Choice:
@@ -142,7 +189,9 @@ def chosen(args: argparse.Namespace, environment: Environment) -> Choice:
     profile = PROFILES[args.profile or "default"]
     if args.test.pattern and args.profile is None:
         profile = replace(profile, bars=frozenset())
-    tactics = [Tactics(args.sync, args.chaos, interval) for interval in args.switch_interval]
+    tactics = [
+        Tactics(args.sync, args.chaos, interval, args.gil) for interval in args.switch_interval
+    ]
     return Choice(
         args.scenarios, args.test, args.mode, args.threads, args.sizes, tactics, args.seed,
         environment.gil_release_size, profile, args.forks or profile.forks,
@@ -156,10 +205,11 @@ def rounds(
 
     Each round has the seed after the last one's, and all together have the --budget.
     """
+    budget = args.budget and args.budget * choice.profile.share
     if not args.forever:
-        yield choice, paced(jobs, args.seconds, args.budget, choice.profile, args.limit)
+        yield choice, paced(jobs, args.seconds, budget, choice.profile, args.limit)
         return
-    ends = monotonic() + (args.budget or inf)
+    ends = monotonic() + (budget or inf)
     seconds = args.seconds or min(choice.profile.seconds, LONGEST)
     for number in count():
         remaining = ends - monotonic()
@@ -184,11 +234,18 @@ def paced(
     return Pace(len(jobs), profile.budget, profile.seconds, limit)
 
 
-def introduce() -> Environment:
-    """Print what the run runs on."""
-    environment = probe()
+def introduce(gil: str = PLAIN.gil) -> Environment:
+    """Print what the run runs on, as a process sees it that has the GIL or not, as asked for."""
+    ask_for_gil(gil)
+    with Child() as child:  # the first process takes longer to start than those after it
+        environment = child.call(look_around, None, START)
     show(tables.environment_table(environment))
     return environment
+
+
+def look_around(_: None, report: Report) -> Environment:
+    """The environment; called in a child."""
+    return probe()
 
 
 def recorded(
@@ -200,11 +257,12 @@ def recorded(
     interesting: bool,
 ) -> Exit:
     """Do the work, print its verdicts, and write its files, also where Ctrl-C ended it early."""
-    warm_up()
     began, interrupted = monotonic(), False
+    scenarios = source_of(args)
     with stream_to(args.output) as stream:
-        stream.write("begin", schema=SCHEMA, command=args.command, seed=args.seed,
-                     environment=environment.as_dict(), planned=len(jobs))  # fmt: skip
+        stream.write("begin", schema=SCHEMA, command=args.command, scenarios=scenarios,
+                     seed=args.seed, environment=environment.as_dict(),
+                     planned=len(jobs))  # fmt: skip
         record = Record(stream)
         try:
             work(record)
@@ -212,22 +270,44 @@ def recorded(
             interrupted = True
             complain("interrupted; nothing is left running")
         results = in_order(record.results.values())
-        code = verdicts(results, args.fail_on, args.seed, interesting=interesting,
+        code = verdicts(results, args.fail_on, args.seed, scenarios, interesting=interesting,
                         interrupted=interrupted)  # fmt: skip
         hint(results, environment.cores)
         stream.write("end", exit_code=int(code), seconds=monotonic() - began)
-    report = document(args.command, environment, args.seed, results, record.trained, code)
+    write_files(args, environment, results, record.trained, code)
+    return code
+
+
+def write_files(
+    args: argparse.Namespace,
+    environment: Environment,
+    results: Sequence[Result],
+    training: Sequence[TrainResult],
+    code: Exit,
+) -> None:
+    """Write what was asked for; a folder gets the page as well, if it can be drawn."""
+    scenarios, pages = source_of(args), [args.html] if args.html else []
+    report = document(args.command, environment, args.seed, results, training, code, scenarios)
     if args.json:
         write(args.json, report)
-    if args.html:
-        page = render(results, environment, command=args.command, seed=args.seed, code=code,
-                      scenarios=getattr(args, "scenarios", SHIPPED))  # fmt: skip
-        args.html.write_text(page, encoding="utf-8")
     if args.output:
         write(args.output / "summary.json", report)
         junit(args.output / "junit.xml", results)
-        say(f"written: {args.output}: results.jsonl, summary.json, junit.xml")
-    return code
+        names, missing = "results.jsonl, summary.json, junit.xml", f"\nno report.html: {MISSING}"
+        if drawable():
+            pages.append(args.output / "report.html")
+            names, missing = f"{names}, report.html", ""
+        say(f"written: {args.output}: {names}{missing}")
+    if pages:
+        drawn = render(results, environment, command=args.command, seed=args.seed, code=code,
+                       scenarios=scenarios)  # fmt: skip
+        for page in pages:
+            page.write_text(drawn, encoding="utf-8")
+
+
+def source_of(args: argparse.Namespace) -> str:
+    """Where the scenarios of a command are."""
+    return str(getattr(args, "scenarios", SHIPPED))
 
 
 def hint(results: Sequence[Result], cores: int) -> None:
@@ -253,15 +333,17 @@ def verdicts(
     results: Sequence[Result],
     fail_on: Sequence[str],
     seed: int,
+    scenarios: str,
     *,
     interesting: bool,
     interrupted: bool = False,
 ) -> Exit:
     """Print the verdicts, and the details of what is not as it should be; the exit code."""
-    show(tables.verdict_table(results))
+    for table in tables.verdict_tables(results):
+        show(table)
     say()
     for result in results:
-        detail(result, interesting=interesting)
+        detail(result, scenarios, interesting=interesting)
     code = exit_code(results, fail_on)
     if interrupted and code is Exit.PASS:
         code = Exit.INTERRUPTED
@@ -271,7 +353,7 @@ def verdicts(
     return code
 
 
-def detail(result: Result, *, interesting: bool) -> None:
+def detail(result: Result, scenarios: str, *, interesting: bool) -> None:
     """Print why a run did not pass; its outcomes, too, if it failed or, if wanted, saw a race."""
     where = f"{result.name} {result.params.mode}"
     fine = not result.failed
@@ -283,7 +365,7 @@ def detail(result: Result, *, interesting: bool) -> None:
         for note in result.notes:
             say(f"{where}: {note}")
     for token in result.tokens:
-        say(f"{where}: python -m stress replay {token} --trace")
+        say(f"{where}: {view.replay(token, scenarios)}")
     if result.stacks:
         say(tail(result.stacks))
 

@@ -103,6 +103,7 @@ def run_all(
     for done, index in enumerate(order):
         starts(jobs[index])
         results[index] = result = follow(jobs[index], pace.budget(len(jobs) - done), progress)
+        progress.end(result.standing)
         ends(result)
         if stop and result.failed:
             break

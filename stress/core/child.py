@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import faulthandler
 import multiprocessing
+import os
 import signal
 import tempfile
 import traceback
@@ -22,7 +23,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TextIO, TypeVar
 
-__all__ = ["Child", "Crash", "Failure", "Hang", "Report", "warm_up"]
+__all__ = ["Child", "Crash", "Failure", "Hang", "Report", "ask_for_gil"]
 
 Argument = TypeVar("Argument")
 Value = TypeVar("Value")
@@ -155,14 +156,14 @@ class Child:
         self._connection = self._process = None
 
 
-def warm_up() -> None:
-    """Have the first process started, which takes longer than those after it."""
-    with Child() as child:
-        child.call(nothing, None, LONG)
+def ask_for_gil(state: str) -> None:
+    """Have all processes of this one's children run with the GIL ("1") or without ("0").
 
-
-def nothing(_: None, report: Report) -> None:
-    """Do nothing."""
+    Call it before the first is started; "auto" changes nothing. Whether they did as they were told
+    is for each to say: an extension module may turn the GIL on.
+    """
+    if state != "auto":
+        os.environ["PYTHON_GIL"] = state
 
 
 def serve(connection: Connection[Any, Any], stacks: str) -> None:

@@ -32,6 +32,12 @@ FAILED = frozenset(
     bad.value for bad in (Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH, Verdict.ERROR)
 )
 
+STANDINGS = {
+    Verdict.FAIL.value: "failed", Verdict.INCONCLUSIVE.value: "inconclusive",
+    Verdict.SKIPPED.value: "skipped", Verdict.TIMEOUT.value: "hung",
+    Verdict.CRASH.value: "crashed", Verdict.ERROR.value: "errors",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -60,9 +66,11 @@ class Result:
 
     ``overlap`` is the fraction of trials in which actors were inside the window together; None
     where nothing ran. ``reason`` says why the verdict is not PASS; ``stacks`` what every thread was
-    doing when the run hung or crashed. ``fork`` counts the processes that ran the same. ``tokens``
-    name schedules to replay, those that failed first; ``timelines`` are these schedules, a row
-    (thread, point, subject) for each step.
+    doing when the run hung or crashed. ``fork`` counts the processes that ran the same; ``gil``:
+    whether this one had the GIL when it was done, None where that is not known. ``search``: the
+    options of ``explore`` that say which schedules were tried. ``tokens`` name schedules to replay,
+    those that failed first; ``timelines`` are these schedules, a row (thread, point, subject) for
+    each step.
     """
 
     number: int
@@ -81,6 +89,8 @@ class Result:
     stacks: str = ""
     tactics: Tactics = PLAIN
     fork: int = 0
+    gil: bool | None = None
+    search: str = ""
     tokens: tuple[str, ...] = ()
     timelines: tuple[Timeline, ...] = ()
 
@@ -100,17 +110,25 @@ class Result:
         shown = (Expect.INTERESTING.value, Expect.REQUIRED.value)
         return sum(row.count for row in self.rows if row.expect in shown)
 
+    @property
+    def standing(self) -> str:
+        """What it counts as while others are still to come."""
+        raced = "interesting" if self.interesting else "ok"
+        return STANDINGS.get(self.verdict, raced)
+
 
 def decide(
-    rows: Sequence[Row], *, overlap: float, minimum: int, idle: Sequence[int]
+    rows: Sequence[Row], *, overlap: float, minimum: int, idle: Sequence[int], odd: str = ""
 ) -> tuple[Verdict, str]:
     """The verdict on a run that ended by itself, and the reason where it is not PASS.
 
-    ``idle`` names actors that never entered.
+    ``idle`` names actors that never entered; ``odd`` says what was not as it was asked for.
     """
     for row in rows:
         if Expect(row.expect).fails and row.count:
             return Verdict.FAIL, f"{row.expect} outcome {row.key!r}: {row.why}"
+    if odd:
+        return Verdict.INCONCLUSIVE, odd
     samples = sum(row.count for row in rows)
     if samples < minimum:
         return Verdict.INCONCLUSIVE, f"{samples:,} samples, {minimum:,} needed"

@@ -23,6 +23,7 @@ from stress.core.result import Loss, Result, Verdict, decide, tabulate
 from stress.core.scenario import Observation, Params, Scenario, Skip
 from stress.core.stats import Rate
 from stress.core.tactics import PLAIN, Tactics, switching
+from stress.gilprobe import gil_enabled
 
 __all__ = ["Budget", "run"]
 
@@ -204,7 +205,8 @@ def run(
             perform(team, progress or (lambda samples: None))
     except Skip as skipped:
         return replace(blank, verdict=Verdict.SKIPPED.value, reason=str(skipped))
-    return conclude(team, replace(blank, seconds=monotonic() - team.began))
+    seconds = monotonic() - team.began
+    return conclude(team, replace(blank, seconds=seconds, gil=gil_enabled()))
 
 
 def perform(team: Team, progress: Progress) -> None:
@@ -236,8 +238,19 @@ def conclude(team: Team, blank: Result) -> Result:
     overlap = tally.overlapped / trials if trials else 0.0
     rows = tabulate(team.outcomes, tally.outcomes)
     idle = [index for index, times in enumerate(team.entered) if not times]
-    verdict, reason = decide(rows, overlap=overlap, minimum=team.minimum, idle=idle)
+    odd = unasked(blank)
+    verdict, reason = decide(rows, overlap=overlap, minimum=team.minimum, idle=idle, odd=odd)
     return replace(
         blank, verdict=verdict.value, reason=reason, samples=team.samples, trials=trials,
         overlap=overlap, loss=tally.loss, rows=rows, notes=tuple(tally.notes),
     )  # fmt: skip
+
+
+def unasked(result: Result) -> str:
+    """What was not as ``result.tactics`` asks for; "" if all was."""
+    if result.gil is None or result.tactics.granted(result.gil):
+        return ""
+    state, asked = "on" if result.gil else "off", result.tactics.gil
+    return (
+        f"--gil {asked}, but the GIL was {state} here: `-X gil` or an extension module decides so"
+    )

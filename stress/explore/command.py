@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from time import monotonic
 from typing import Any
 
 from stress.core.child import Child, Crash, Failure, Hang
-from stress.core.scenario import Params, Scenario
+from stress.core.scenario import Scenario
 from stress.core.source import SHIPPED, SourceError, load
 from stress.environment import probe
 from stress.exits import Exit, exit_code
-from stress.explore.checkpoint import Checkpoint, CheckpointError, title
-from stress.explore.explore import Explored, Plan, conclude
-from stress.explore.search import LIMIT, Search, Settings, work_through
+from stress.explore.campaign import explore_all, targets_of
+from stress.explore.checkpoint import Checkpoint, CheckpointError
+from stress.explore.explore import Explored, Plan
+from stress.explore.search import LIMIT, Settings
 from stress.explore.show import deadlock_table, interleaving, timeline
 from stress.explore.token import Recorded, TokenError, fitting, read, write
 from stress.explore.work import Replayed, Request, Target, repeat, shrink
@@ -24,7 +23,7 @@ from stress.report.document import document
 from stress.report.document import write as write_report
 from stress.report.html import render
 from stress.report.tables import outcome_table
-from stress.report.terminal import Progress, Table, complain, progress, say, show
+from stress.report.terminal import Table, complain, say, show
 
 __all__ = ["run_explore", "run_minimise", "run_replay"]
 
@@ -46,9 +45,17 @@ def run_explore(args: argparse.Namespace) -> Exit:
     except CheckpointError as error:
         complain(str(error))
         return Exit.USAGE
-    plan = Plan(settings, args.minimise, args.files)
-    found = explore_all(targets, plan, checkpoint, args.budget, args.jobs)
-    return tell(args, found)
+    plan, budget = Plan(settings, args.minimise, args.files), args.budget or SHARE * len(targets)
+    found: list[Explored] = []
+    interrupted = False
+    try:
+        found.extend(explore_all(targets, plan, checkpoint, budget, args.jobs))  # one by one
+    except KeyboardInterrupt:
+        interrupted = True
+        complain("interrupted; nothing is left running")
+    order = [(target.scenario, target.params) for target in targets]
+    found.sort(key=lambda item: order.index((item.result.name, item.result.params)))
+    return tell(args, found, interrupted=interrupted)
 
 
 def chosen(args: argparse.Namespace) -> list[Target]:
@@ -59,76 +66,23 @@ def chosen(args: argparse.Namespace) -> list[Target]:
         if name not in names:
             raise SourceError(f"unknown scenario {name!r}: one of {', '.join(names)}")
     wanted = [scenario for scenario in offered if args.all or scenario.name in args.scenario]
-    return [
-        Target(args.scenarios, scenario.name, params)
-        for scenario in wanted
-        for mode in scenario.modes
-        if mode in args.mode
-        for params in scenario.explore(Params(mode, args.threads, seed=args.seed))
-    ]
+    return targets_of(args.scenarios, wanted, args.mode, args.threads, args.seed)
 
 
-@contextmanager
-def processes(count: int) -> Iterator[list[Child]]:
-    """So many child processes, for the block."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(Child()) for _ in range(count)]
-
-
-def explore_all(
-    targets: Sequence[Target], plan: Plan, checkpoint: Checkpoint, budget: float | None, jobs: int
-) -> list[Explored]:
-    """Explore each, in its share of the budget: what one does not need is left to the others."""
-    ends = monotonic() + (budget or SHARE * len(targets))
-    searches = [started(target, plan, checkpoint) for target in targets]
-    with processes(jobs) as children, progress(2 * len(targets)) as shown:
-        for _ in range(2):  # the second time for those whose share was too small
-            open_ones = [search for search in searches if not search.decided]
-            for number, search in enumerate(open_ones):
-                shown.begin(title(search))
-                share = max(0.1, (ends - monotonic()) / (len(open_ones) - number))
-                try:
-                    look = watcher(checkpoint, shown, monotonic(), share)
-                    work_through(search, children, share, look)
-                finally:
-                    checkpoint.look(search, now=True)
-        return [conclude(search, plan, children[0]) for search in searches]
-
-
-def started(target: Target, plan: Plan, checkpoint: Checkpoint) -> Search:
-    """The search of a configuration, or what is left of it."""
-    search = Search(target, plan.settings)
-    if (known := checkpoint.known(search)) is not None:
-        search.restore(known)
-    return search
-
-
-def watcher(
-    checkpoint: Checkpoint, shown: Progress, began: float, share: float
-) -> Callable[[Search], None]:
-    """Shows how a search goes, and keeps it."""
-
-    def look(search: Search) -> None:
-        seconds = max(1e-3, monotonic() - began)
-        note = f"{search.tally.schedules:,} schedules, {search.left:,} beginnings left"
-        shown.update(seconds / share, note)
-        checkpoint.look(search)
-
-    return look
-
-
-def tell(args: argparse.Namespace, found: Sequence[Explored]) -> Exit:
+def tell(args: argparse.Namespace, found: Sequence[Explored], *, interrupted: bool) -> Exit:
     """Print the verdicts, what was found, and how to see it again."""
     show(explored_table(found))
     for explored in found:
         detail(explored, args.scenarios)
     results = [explored.result for explored in found]
     code = exit_code(results, args.fail_on)
+    if interrupted and code is Exit.PASS:
+        code = Exit.INTERRUPTED
     total = sum(result.samples for result in results)
     say(f"\n{total:,} schedules, each run twice; {args.strategy}, seed {args.seed}; "
         f"exit code {code:d}: {code.meaning}")  # fmt: skip
     if args.json:
-        report = document(args.command, probe(), args.seed, results, [], code)
+        report = document(args.command, probe(), args.seed, results, [], code, args.scenarios)
         write_report(args.json, {**report, "explored": [described(item) for item in found]})
     if args.html:
         page = render(results, probe(), command=args.command, seed=args.seed, code=code,

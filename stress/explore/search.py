@@ -220,6 +220,8 @@ def work_through(
                 look(search)
     finally:
         search.stopped = True
+        with search.changed:  # for Python 3.11 a thread has ended once Ctrl-C interrupts its join
+            search.changed.wait_for(lambda: not search.flying)
         for thread in threads:
             thread.join()
         search.seconds += monotonic() - began

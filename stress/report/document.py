@@ -4,13 +4,16 @@
 
     schema        int: 2; raised when a field changes its meaning or goes
     command       str: what was run
+    scenarios     str: the file or module that has the scenarios
     environment   object: what it ran on, as ``doctor`` sees it
     seed          int
     results       list of objects, one for each scenario, mode and size:
         number, name, verdict, reason, unit, samples, trials, seconds, overlap, notes, stacks
         params    object: mode, threads, size, dtype, seed, explored
-        tactics   object: sync, chaos, switch_interval (seconds)
+        tactics   object: sync, chaos, switch_interval (seconds), gil (auto, 0 or 1: as asked for)
         fork      int: which of the processes that ran the same
+        gil       bool: whether that process had the GIL; null where it could not say
+        search    str: options of `explore` that say which schedules were tried
         tokens    list of strings: schedules to `replay`, those that failed first
         timelines list of lists of (thread, point, subject): each of them, step by step
         timeline  the first of these
@@ -37,6 +40,7 @@ from typing import Any
 
 from engine.hogwild import TrainResult
 from stress.core.result import Result
+from stress.core.source import SHIPPED
 from stress.core.stats import wilson
 from stress.environment import Environment
 
@@ -52,11 +56,13 @@ def document(
     results: Sequence[Result],
     training: Sequence[TrainResult],
     exit_code: int,
+    scenarios: str = SHIPPED,
 ) -> dict[str, Any]:
     """The report as plain dictionaries and lists."""
     return {
         "schema": SCHEMA,
         "command": command,
+        "scenarios": scenarios,
         "environment": environment.as_dict(),
         "seed": seed,
         "results": [ran(result) for result in results],

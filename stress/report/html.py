@@ -74,7 +74,7 @@ def ended(code: int | None) -> str:
     """How a command ended, in words.
 
     >>> ended(Exit.PASS)
-    'exit code 0: every promise held'
+    'exit code 0: no promise was broken'
     """
     if code is None:
         return "it did not come to its end"

@@ -42,6 +42,7 @@ def title(result: Result) -> str:
         f"sync={tactics.sync}": tactics.sync != PLAIN.sync,
         f"chaos={tactics.chaos}": tactics.chaos != PLAIN.chaos,
         f"switch={tactics.switch_interval:g}": tactics.switch_interval != PLAIN.switch_interval,
+        f"gil={tactics.gil}": tactics.gil != PLAIN.gil,
         f"fork={result.fork}": result.fork,
     }
     words += [word for word, is_so in unusual.items() if is_so]
@@ -86,6 +87,8 @@ def properties(result: Result) -> Iterator[tuple[str, str]]:
     yield "samples", str(result.samples)
     if result.overlap is not None:
         yield "overlap", f"{result.overlap:.4g}"
+    if result.gil is not None:
+        yield "GIL", "on" if result.gil else "off"
     if result.loss is not None:
         loss = result.loss
         yield "loss rate", f"{loss.rate:.4g} [{loss.low:.4g}, {loss.high:.4g}]"

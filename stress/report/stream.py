@@ -2,8 +2,9 @@
 
 So a run that is killed leaves all it has found, and names what it was at. Events, by ``event``::
 
-    begin     schema, command, seed, environment, planned (runs)
+    begin     schema, command, scenarios (where they are), seed, environment, planned (runs)
     start     name, params, tactics, fork: the run that begins
+    explore   preemptions, planned (configurations): from here on schedule by schedule (nightly)
     result    the same fields as in ``results`` of ``summary.json``
     training  the same fields as in ``training`` of ``summary.json``
     end       exit_code, seconds
@@ -19,6 +20,7 @@ from typing import Any, TextIO, TypeVar
 
 from stress.core.result import Loss, Result, Row, Timeline
 from stress.core.scenario import Params
+from stress.core.source import SHIPPED
 from stress.core.tactics import Tactics
 from stress.environment import Blas, Environment
 from stress.report.document import SCHEMA, finite
@@ -51,6 +53,7 @@ class Recorded:
     """What a file says of a run. Immutable.
 
     ``exit_code`` is None where the run never came to its end. ``training``: as dictionaries.
+    ``scenarios``: where they are.
     """
 
     command: str
@@ -59,6 +62,7 @@ class Recorded:
     results: tuple[Result, ...]
     training: tuple[Mapping[str, Any], ...]
     exit_code: int | None
+    scenarios: str = SHIPPED
 
 
 def read(path: Path) -> Recorded:
@@ -112,7 +116,7 @@ def rebuilt(summary: dict[str, Any]) -> Recorded:
     return Recorded(
         summary["command"], summary["seed"], made(Environment, environment),
         tuple(result(values) for values in summary["results"]),
-        tuple(summary["training"]), summary["exit_code"],
+        tuple(summary["training"]), summary["exit_code"], summary.get("scenarios", SHIPPED),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ __all__ = [
     "outcome_table",
     "scenario_table",
     "staleness_table",
-    "verdict_table",
+    "verdict_tables",
 ]
 
 NONE = "-"
@@ -50,8 +50,24 @@ def loss_rate(loss: Loss | None) -> str:
     return f"{percent(loss.rate)} % [{percent(loss.low)}, {percent(loss.high)}]"
 
 
+SAMPLED = (
+    "Verdicts (samples: see `list`; loss rate: of element-updates, with its 95 % interval, or "
+    "where none was lost, what the samples bound it to)"
+)
+EXPLORED = "Explored, schedule by schedule (PASS: every schedule within the bound)"
+
+
+def verdict_tables(results: Sequence[Result]) -> list[Table]:
+    """A table of what real threads did, and one of what was explored; what is empty is left out."""
+    explored = [result for result in results if result.params.explored]
+    sampled = [result for result in results if not result.params.explored]
+    return [verdict_table(part) for part in (sampled, explored) if part] or [verdict_table([])]
+
+
 def verdict_table(results: Sequence[Result]) -> Table:
-    """One row for each scenario, mode and size."""
+    """One row for each scenario, mode and size; all explored, or none."""
+    explored = any(result.params.explored for result in results)
+    samples, title = ("schedules", EXPLORED) if explored else ("samples", SAMPLED)
     rows = [
         (
             result.name,
@@ -64,11 +80,7 @@ def verdict_table(results: Sequence[Result]) -> Table:
         )
         for result in results
     ]
-    columns = ("scenario", "mode", "size", "samples", "loss rate", "overlap", "verdict")
-    title = (
-        "Verdicts (samples: see `list`; loss rate: of element-updates, with its 95 % interval, or "
-        "where none was lost, what the samples bound it to)"
-    )
+    columns = ("scenario", "mode", "size", samples, "loss rate", "overlap", "verdict")
     return Table(title, columns, rows, frozenset({"scenario", "mode", "verdict"}))
 
 

@@ -1,12 +1,14 @@
 """Tables and progress: rich on a terminal, plain lines elsewhere or where rich is not installed.
 
 What was found goes to standard output, progress to standard error. ``NO_COLOR`` is honoured, and no
-meaning is carried by colour alone.
+meaning is carried by colour alone. A reader that has gone (``| head``) ends no run.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ STYLES = {
 }  # fmt: skip
 
 WORD = 18  # characters; a longer word may be broken where the terminal is narrow
-EVERY = 2.0  # seconds between two lines of progress where there is no terminal
+EVERY = 15.0  # seconds between two lines of progress where there is no terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,22 @@ def decorated(stream: TextIO) -> bool:
 
 def say(text: str = "") -> None:
     """Print lines to standard output as they are."""
-    print(text, flush=True)
+    put(sys.stdout, text)
 
 
 def complain(message: str) -> None:
     """Print an error to standard error."""
-    print(f"stress: error: {message}", file=sys.stderr, flush=True)
+    put(sys.stderr, f"stress: error: {message}")
+
+
+def put(stream: TextIO, text: str) -> None:
+    """Print to ``stream``; where nobody reads it any more, this and the rest of it go nowhere."""
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def show(table: Table) -> None:
@@ -112,29 +124,56 @@ class Progress(Protocol):
     def update(self, fraction: float, note: str) -> None:
         """So much of the present piece is done."""
 
+    def end(self, kind: str) -> None:
+        """The present piece has come to something of this kind: ok, failed, say."""
+
 
 class Lines:
     """Progress as lines, few enough for a log."""
 
     def __init__(self, total: int) -> None:
         self.total, self.done, self.what = total, 0, ""
-        self.shown = monotonic()
+        self.kinds: Counter[str] = Counter()
+        self.began = self.shown = monotonic()
 
     def begin(self, what: str) -> None:
         """The next piece begins."""
         self.done += 1
         self.what = what
-        self.line("")
+        self.line()
 
     def update(self, fraction: float, note: str) -> None:
         """So much of the present piece is done."""
-        self.line(f": {note}")
+        self.line(note)
 
-    def line(self, note: str) -> None:
+    def end(self, kind: str) -> None:
+        """The present piece has come to something."""
+        self.kinds[kind] += 1
+
+    def line(self, note: str = "") -> None:
         """A line, if the last one was long enough ago."""
-        if monotonic() - self.shown >= EVERY:
-            self.shown = monotonic()
-            print(f"[{self.done}/{self.total}] {self.what}{note}", file=sys.stderr, flush=True)
+        now = monotonic()
+        if now - self.shown < EVERY:
+            return
+        self.shown = now
+        words = (self.what, note, counted(self.kinds), self.left(now - self.began))
+        put(sys.stderr, f"[{self.done}/{self.total}] {'; '.join(filter(None, words))}")
+
+    def left(self, elapsed: float) -> str:
+        """How long the rest will take, if it goes on like this; "" before anything is known."""
+        behind = self.done - 1
+        if behind < 1:
+            return ""
+        return f"{elapsed / behind * (self.total - behind):,.0f} s left"
+
+
+def counted(kinds: Counter[str]) -> str:
+    """How many pieces came to what.
+
+    >>> counted(Counter(["ok", "failed", "ok"]))
+    '2 ok, 1 failed'
+    """
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
 
 
 class Bar:
@@ -142,7 +181,8 @@ class Bar:
 
     def __init__(self, bar: Any, total: int) -> None:
         self.bar, self.done = bar, -1
-        self.task = bar.add_task("", total=total, note="")
+        self.kinds: Counter[str] = Counter()
+        self.task = bar.add_task("", total=total, note="", kinds="")
 
     def begin(self, what: str) -> None:
         """The next piece begins."""
@@ -153,6 +193,11 @@ class Bar:
         """So much of the present piece is done."""
         self.bar.update(self.task, completed=self.done + min(fraction, 1.0), note=note)
 
+    def end(self, kind: str) -> None:
+        """The present piece has come to something."""
+        self.kinds[kind] += 1
+        self.bar.update(self.task, kinds=counted(self.kinds))
+
 
 @contextmanager
 def progress(total: int) -> Iterator[Progress]:
@@ -161,12 +206,13 @@ def progress(total: int) -> Iterator[Progress]:
         yield Lines(total)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(), TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("{task.fields[kinds]}"), TextColumn("{task.fields[note]}"),
     )  # fmt: skip
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield Bar(bar, total)

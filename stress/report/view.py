@@ -157,6 +157,7 @@ def facts(result: Result) -> tuple[tuple[str, str], ...]:
         ("start", tactics.sync),
         ("chaos", tactics.chaos),
         ("switch interval", f"{tactics.switch_interval * 1e3:g} ms"),
+        ("GIL", NONE if result.gil is None else "on" if result.gil else "off"),
     )
 
 
@@ -201,9 +202,9 @@ def again(result: Result, scenarios: str) -> str:
         return command("train", *options)
     options += elsewhere(scenarios)
     if params.explored:
-        return command("explore", result.name, *options)
+        return command("explore", result.name, *options, *shlex.split(result.search))
     options += ["--sizes", params.size]
-    for name in ("sync", "chaos", "switch_interval"):
+    for name in ("sync", "chaos", "switch_interval", "gil"):
         if getattr(tactics, name) != getattr(PLAIN, name):
             options += [f"--{name.replace('_', '-')}", getattr(tactics, name)]
     return command("run", "-t", f"^{re.escape(result.name)}$", *options)

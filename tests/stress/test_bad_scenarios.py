@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -93,12 +94,16 @@ def source(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def folder(source):
-    folder = source.parent / "results"
+def said(source):
     ended = stress("run", "--scenarios", source, "--seconds", "0.05", "--budget", "12s", "--limit",
-                   "2s", "-o", folder)  # fmt: skip
+                   "2s", "-o", source.parent / "results")  # fmt: skip
     assert ended.returncode == 8, ended.stderr
-    return folder
+    return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(source, said):
+    return source.parent / "results"
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +168,34 @@ def test_a_report_shows_it_all_again(folder, tmp_path):
         assert verdict in ended.stdout
         assert reason in ended.stdout
     assert junit.read_bytes() == (folder / "junit.xml").read_bytes()
+
+
+def test_a_report_names_the_file_in_its_commands(folder, source):
+    assert read(folder / "results.jsonl").scenarios == str(source)
+    assert read(folder / "summary.json").scenarios == str(source)
+    pytest.importorskip("jinja2")
+    page = folder / "again.html"
+    stress("report", folder / "results.jsonl", "--html", page)
+    assert page.read_text("utf-8") == (folder / "report.html").read_text("utf-8")
+    assert f"--scenarios {source}" in page.read_text("utf-8")
+
+
+def test_the_page_tells_each_as_what_it_is(folder):
+    pytest.importorskip("jinja2")
+    text = (folder / "report.html").read_text("utf-8")
+    for name, (verdict, reason) in ENDS.items():
+        assert f'data-scenario="{name}" data-mode="racy" data-verdict="{verdict}"' in text
+        assert reason.partition("'")[0] in text
+    for place in ("in hang", "in segfault", "forgotten", "in broken"):
+        assert place in text
+
+
+def test_the_terminal_tells_each_as_what_it_is(said):
+    for name, (verdict, reason) in ENDS.items():
+        assert re.search(rf"^{name} +racy .* {verdict}$", said, re.MULTILINE)
+        assert not reason or re.search(rf"^{name} racy 10,000: {verdict}: .*{reason}", said, re.M)
+    for place in ("in hang", "in segfault", "forgotten", "in broken"):
+        assert place in said
 
 
 def test_exitfirst_stops_at_the_first_that_fails(source):

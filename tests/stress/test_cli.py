@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from itertools import product
 from pathlib import Path
@@ -16,8 +18,12 @@ import pytest
 from stress import cli, run
 from stress.core.result import Result
 from stress.core.scenario import Params
+from stress.core.source import SHIPPED
+from stress.report.stream import read
+from stress.report.view import replay
 
 TOP = Path(__file__).parents[2]
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 def stress(*words, **options):
@@ -52,6 +58,7 @@ def not_data(tmp_path):
         (["run", "--profile", "weekly"], "nightly"),
         (["run", "--chaos", "some"], "starve"),
         (["run", "-o", "/proc/nowhere"], "name another folder"),
+        (["run", "--gil", "2"], "one of auto, 0, 1"),
         (["train", "--threads", "0"], "1 or more"),
         (["train", "--mode", "functional"], "serial"),
         (["train", "--lr", "0"], "more than 0"),
@@ -209,20 +216,120 @@ def test_the_same_seed_trains_to_the_same_bits_in_serial(tmp_path):
     assert loss(1) == loss(1) != loss(2)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="process groups")
-def test_ctrl_c_is_exit_code_2_and_leaves_nothing_running(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stress", "run", "-t", "ones", "--seconds", "100"], cwd=TOP,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+@pytest.mark.skipif(FREE_THREADED, reason="has the choice")
+def test_where_there_is_no_choice_the_refusal_names_who_has_it(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "--gil", "0"])
+    assert ended.value.code == 4
+    assert "python3.14t" in capsys.readouterr().err
+    assert cli.parser().parse_args(["run", "--gil", "1"]).gil == "1"
+
+
+@pytest.mark.skipif(not FREE_THREADED, reason="needs the choice")
+@pytest.mark.parametrize("state", ["0", "1"])
+def test_processes_have_the_gil_or_not_as_asked_for(tmp_path, state):
+    ended = stress("run", "-t", "accumulate.first", "--mode", "locked", "--seconds", "0.05",
+                   "--gil", state, "-o", tmp_path)  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    (result,) = summary["results"]
+    assert result["verdict"] == "PASS"
+    assert result["gil"] is summary["environment"]["gil_enabled"] is (state == "1")
+    assert result["tactics"]["gil"] == state
+
+
+@pytest.mark.skipif(not FREE_THREADED, reason="needs the choice")
+def test_a_process_that_turns_out_otherwise_proves_nothing(tmp_path):
+    words = ["run", "-t", "accumulate.first", "--mode", "locked", "--seconds", "0.05", "--gil", "1"]
+    ended = subprocess.run(
+        [sys.executable, "-X", "gil=0", "-m", "stress", *words], cwd=TOP, capture_output=True,
+        text=True, timeout=50, check=False,
     )  # fmt: skip
-    assert process.stderr is not None
-    process.stderr.readline()  # the first line of progress: a scenario is under way
+    assert "INCONCLUSIVE: --gil 1, but the GIL was off here" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("list",), ("--help",), ("run", "-t", "first", "--mode", "locked", "--seconds", "0.05")],
+)
+def test_a_reader_that_has_gone_is_no_error(words):
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [sys.executable, "-m", "stress", *words], cwd=TOP, stdout=write, stderr=subprocess.PIPE,
+        text=True, timeout=50, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def interrupted(path, mark, *words):
+    """A run that gets Ctrl-C as soon as ``mark`` stands in the file at ``path``."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stress", *map(str, words)], cwd=TOP, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline and not (path.exists() and mark in path.read_text()):
+        time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of the group
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 2
+    said, errors = process.communicate(timeout=30)
+    assert process.returncode == 2, errors
     assert "interrupted" in errors
     assert "Traceback" not in errors
     assert gone(process.pid)
+    return said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups")
+def test_ctrl_c_is_exit_code_2_and_keeps_what_there_is(tmp_path):
+    words = ["run", "-t", "ones", "--mode", "locked", "--seconds", "1", "--forever"]
+    said = interrupted(tmp_path / "results.jsonl", '"result"', *words, "-o", tmp_path)
+    assert "exit code 2" in said
+    kept = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    assert (kept["exit_code"], kept["results"][0]["verdict"]) == (2, "PASS")
+    assert (tmp_path / "junit.xml").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups")
+def test_ctrl_c_tells_what_was_explored_until_then(tmp_path):
+    checkpoint, out = tmp_path / "checkpoint", tmp_path / "out.json"
+    words = ["explore", "accumulate.ones", "--mode", "racy", "--preemptions", "9", "--jobs", "1"]
+    said = interrupted(checkpoint, '"lost"', *words, "--budget", "60s", "--checkpoint", checkpoint,
+                       "--json", out)  # fmt: skip
+    assert "exit code 2" in said
+    assert "replay accumulate.ones:" in said
+    kept = json.loads(out.read_text("utf-8"))
+    assert {result["name"] for result in kept["results"]} == {"accumulate.ones"}
+
+
+def test_the_nightly_profile_explores_as_well(tmp_path):
+    ended = stress("run", "--profile", "nightly", "-t", "accumulate.first", "--mode", "racy",
+                   "--budget", "6s", "-o", tmp_path)  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    results = read(tmp_path / "results.jsonl").results
+    sampled = [result for result in results if not result.params.explored]
+    explored = [result for result in results if result.params.explored]
+    assert [result.fork for result in sampled] == [0, 1]
+    assert [result.params.size for result in explored] == [1, 4]
+    assert {result.search for result in explored} == {"--preemptions 3"}
+    assert explored[0].samples > 3
+    command = replay(explored[0].tokens[0], SHIPPED)
+    assert command in ended.stdout
+    assert stress(*shlex.split(command)[3:]).returncode == 0
+
+
+def test_a_folder_gets_a_page_if_it_can_be_drawn(tmp_path, capsys, monkeypatch):
+    words = ["run", "-t", "first", "--mode", "locked", "--seconds", "0.05", "-o", str(tmp_path)]
+    monkeypatch.setattr(run, "drawable", lambda: False)
+    assert cli.main(words) == 0
+    assert "hogwild-engine[report]" in capsys.readouterr().out
+    assert not (tmp_path / "report.html").exists()
+    monkeypatch.undo()
+    pytest.importorskip("jinja2")
+    assert cli.main(words) == 0
+    assert "report.html" in capsys.readouterr().out
+    assert "accumulate.first" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def gone(group, patience=10.0):
@@ -276,14 +383,14 @@ def test_too_little_evidence_fails_only_if_wanted(ending):
 
 def test_an_error_of_the_harness_is_exit_code_3(ending, monkeypatch, capsys):
     assert ending("ERROR") == 3
-    monkeypatch.setattr(run, "probe", lambda: 1 / 0)
+    monkeypatch.setattr(run, "introduce", lambda gil: 1 / 0)
     assert cli.main(["run"]) == 3
     assert "division by zero" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_exit_code_2(monkeypatch):
-    def interrupt():
+    def interrupt(gil):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "probe", interrupt)
+    monkeypatch.setattr(run, "introduce", interrupt)
     assert cli.main(["run"]) == 2

@@ -45,6 +45,14 @@ def test_tags_say_what_belongs_to_a_profile(profile, jobs):
     assert counted(profile=PROFILES[profile]) == jobs
 
 
+def test_a_budget_is_shared_between_threads_and_schedules():
+    nightly = PROFILES["nightly"]
+    assert nightly.preemptions == 3
+    assert nightly.budget + nightly.exploring >= 3600
+    assert nightly.share == 0.5
+    assert {PROFILES[name].share for name in PROFILES if name != "nightly"} == {1.0}
+
+
 def test_smoke_draws_its_configuration_from_the_seed():
     def drawn(seed):
         (job,) = plan(Choice(profile=PROFILES["smoke"], seed=seed))

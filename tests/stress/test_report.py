@@ -89,6 +89,15 @@ def test_the_verdict_table_says_what_was_seen():
     assert second[-3:] == ("-", "75 %", "FAIL")
 
 
+def test_what_was_explored_has_a_table_of_its_own():
+    explored = replace(RESULT, params=Params("locked", size=4, explored=True))
+    sampled, other = tables.verdict_tables([explored, RESULT])
+    assert [row[1] for row in sampled.rows] == ["racy"]
+    assert [row[1] for row in other.rows] == ["locked"]
+    assert "schedules" in other.columns
+    assert len(tables.verdict_tables([RESULT])) == len(tables.verdict_tables([])) == 1
+
+
 def test_the_outcome_table_shows_unseen_outcomes_as_well():
     table = tables.outcome_table(RESULT)
     assert [row[:4] for row in table.rows] == [
@@ -139,13 +148,17 @@ def test_without_rich_a_terminal_gets_plain_text(monkeypatch):
     assert "\x1b" not in screen.getvalue()
 
 
-def test_progress_lines_are_few_and_name_what_is_under_way(monkeypatch, capsys):
-    clock = iter(range(100))
-    monkeypatch.setattr(terminal, "monotonic", lambda: next(clock))
+def test_progress_lines_come_every_15_seconds_and_tell_how_it_goes(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(terminal, "monotonic", lambda: now[0])
     with progress(3) as shown:
         shown.begin("one")
-        shown.update(0.5, "half-way")
-    assert capsys.readouterr().err == "[1/3] one: half-way\n"
+        for now[0] in (1.0, 14.9, 15.0, 29.9):
+            shown.update(0.5, "half-way")
+        shown.end("ok")
+        now[0] = 30.0
+        shown.begin("two")
+    assert capsys.readouterr().err == "[1/3] one; half-way\n[2/3] two; 1 ok; 60 s left\n"
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):
@@ -156,7 +169,10 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     with progress(2) as shown:
         shown.begin("one")
         shown.update(0.5, "half-way")
+        shown.end("failed")
+        shown.begin("two")
     assert "one" in screen.getvalue()
+    assert "1 failed" in screen.getvalue()
 
 
 # The JSON report
