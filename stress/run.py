@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,11 @@ from stress.train import Training, follow, judge, unjudged
 __all__ = ["check", "introduce", "run", "verdicts"]
 
 STACK_LINES = 30
+DUMPED = "(most recent call first)"
+PLUMBING = re.compile(
+    r'File ".*(stress.core.\w+\.py|multiprocessing.\w+\.py)"|'
+    r'threading\.py", line \d+ in (run|_bootstrap)|File "<string>"|^Extension modules'
+)
 BUSY = 1.5  # load for each core from which on others are in the way
 LONGEST = 1.0  # seconds of a configuration in a round of --forever
 START = 60.0  # seconds that the first process may take to start
@@ -367,9 +373,17 @@ def detail(result: Result, scenarios: str, *, interesting: bool) -> None:
     for token in result.tokens:
         say(f"{where}: {view.replay(token, scenarios)}")
     if result.stacks:
-        say(tail(result.stacks))
+        say(brief(result.stacks))
 
 
-def tail(stacks: str) -> str:
-    """The last lines, which say most; the JSON report has them all."""
-    return "\n".join(f"  {line}" for line in stacks.rstrip().splitlines()[-STACK_LINES:])
+def brief(stacks: str) -> str:
+    """The lines that say most, without those of our own: the reports have them all.
+
+    A watchdog's dump has what ran last at its top, a traceback at its end.
+    """
+    lines = stacks.rstrip().splitlines()
+    if DUMPED not in stacks:
+        lines = lines[-STACK_LINES:]
+    else:
+        lines = [line for line in lines if not PLUMBING.search(line)][:STACK_LINES]
+    return "\n".join(f"  {line}".rstrip() for line in lines)

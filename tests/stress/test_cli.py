@@ -304,8 +304,8 @@ def test_ctrl_c_tells_what_was_explored_until_then(tmp_path):
 
 
 def test_the_nightly_profile_explores_as_well(tmp_path):
-    ended = stress("run", "--profile", "nightly", "-t", "accumulate.first", "--mode", "racy",
-                   "--budget", "6s", "-o", tmp_path)  # fmt: skip
+    ended = stress("run", "--profile", "nightly", "-t", "accumulate.sizes", "--mode", "racy",
+                   "--sizes", "10000", "--budget", "8s", "-o", tmp_path)  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     results = read(tmp_path / "results.jsonl").results
     sampled = [result for result in results if not result.params.explored]

@@ -171,7 +171,7 @@ def test_a_terminal_gets_a_bar(monkeypatch):
         shown.update(0.5, "half-way")
         shown.end("failed")
         shown.begin("two")
-    assert "one" in screen.getvalue()
+    assert "two" in screen.getvalue()
     assert "1 failed" in screen.getvalue()
 
 
@@ -202,7 +202,12 @@ def test_the_report_holds_every_outcome_and_interval(report):
         "key": "kept", "count": 100, "expect": "acceptable", "why": "all there", "share": 1.0,
         "low": pytest.approx(0.963, abs=1e-3), "high": 1.0,
     }  # fmt: skip
-    assert result["tactics"] == {"sync": "auto", "chaos": "off", "switch_interval": 1e-4}
+    assert result["tactics"] == {
+        "sync": "auto",
+        "chaos": "off",
+        "switch_interval": 1e-4,
+        "gil": "auto",
+    }
     assert (result["verdict"], result["overlap"], result["notes"]) == (
         "PASS",
         0.75,
