@@ -8,9 +8,10 @@ things plug in here, and each costs a ``None`` check while it is absent:
   who runs next. It runs outside every engine lock, so it may block. If it has an attribute
   ``chunks``, it belongs to a scheduler in control, which knows who holds which lock: additions in
   place have so many parts then, each read and stored by itself, inside of a leaf's lock as well.
-* ``primitives``: makes the locks, queues and threads. A controlled scheduler must know who waits
-  for what, so it installs its own before the objects it is to control are made. Objects made
-  earlier keep the real primitives they were born with; that is why plain locks stay as fast as C.
+* ``primitives``: makes the locks, queues and threads, and tells the time. A controlled scheduler
+  must know who waits for what and until when, so it installs its own before the objects it is to
+  control are made. Objects made earlier keep the real primitives they were born with; that is why
+  plain locks stay as fast as C.
 
 Hook and primitives are process-wide. Setting them is externally synchronised: do it while no
 backward runs.
@@ -19,6 +20,7 @@ backward runs.
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from queue import Empty as Empty
@@ -40,8 +42,10 @@ __all__ = [
     "in_main_thread",
     "local",
     "lock",
+    "monotonic",
     "process_lock",
     "queue",
+    "renew",
     "rlock",
     "start_thread",
 ]
@@ -49,8 +53,28 @@ __all__ = [
 Hook = Callable[[str, object], None]
 Lock = AbstractContextManager[Any]
 
-local = threading.local
 ident = threading.get_ident  # of the running thread
+
+_locals: list[Any] = []  # appended to while modules are imported
+
+
+class local(threading.local):
+    """Attributes that each thread has for itself. Thread-local."""
+
+    def __new__(cls, *args: Any) -> "local":
+        made = super().__new__(cls, *args)
+        _locals.append(made)
+        return made
+
+
+def renew() -> None:
+    """Make this thread as a new one is to the engine: nothing that it did before is left in it.
+
+    For a scheduler that lets one thread play many. Externally synchronised: at work on nothing.
+    """
+    for held in _locals:
+        vars(held).clear()
+        held.__init__()
 
 
 class Joinable(Protocol):
@@ -74,12 +98,15 @@ class Primitives(Protocol):
         self, target: Callable[[], object], name: str, daemon: bool | None
     ) -> Joinable: ...
 
+    def monotonic(self) -> float: ...
+
 
 class Threads:
     """The real primitives."""
 
     lock = staticmethod(threading.Lock)
     rlock = staticmethod(threading.RLock)
+    monotonic = staticmethod(time.monotonic)
 
     @staticmethod
     def queue() -> "SimpleQueue[Any]":
@@ -205,6 +232,11 @@ def start_thread(
     So what works for a thread that the interpreter does not wait for does not keep it either.
     """
     return primitives.start_thread(target, name, daemon)
+
+
+def monotonic() -> float:
+    """Seconds on the clock that timeouts and deadlines go by; it never goes back."""
+    return primitives.monotonic()
 
 
 def in_main_thread() -> bool:

@@ -1,12 +1,13 @@
 """The door to threading: hooks that see every meeting point, primitives that can be replaced."""
 
 import threading
+import time
 from itertools import chain
 
 import pytest
 
 import engine
-from engine import sync
+from engine import modes, sync
 from engine.autograd import edge_of
 from engine.sync import Counter, Threads
 from tests.threads.together import together
@@ -187,3 +188,31 @@ def test_primitives_come_back_after_an_error():
     with pytest.raises(KeyError), sync.controlled(Watched()):
         raise KeyError
     assert sync.primitives is before
+
+
+def test_a_thread_that_is_renewed_has_the_modes_of_a_new_one():
+    def fields():
+        return {**modes.state.fields(), "pools": tuple(modes.state.pools)}
+
+    def used():
+        engine.set_grad_enabled(False)
+        engine.WorkerPool(0).__enter__()
+        new_graph = engine.ones(3, requires_grad=True)
+        with engine.enable_grad():
+            (new_graph * 2).sum().backward()
+        assert fields() != fresh
+        sync.renew()
+        return fields()
+
+    (fresh,) = together(fields)
+    assert together(used) == [fresh]
+
+
+def test_the_clock_can_be_replaced():
+    class Still(Threads):
+        def monotonic(self):
+            return 7.0
+
+    with sync.controlled(Still()):
+        assert sync.monotonic() == 7.0
+    assert sync.monotonic() == pytest.approx(time.monotonic(), abs=10.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from time import monotonic
 from typing import Any, TypeVar
 
 from .. import modes, sync
@@ -73,7 +72,7 @@ class Handle:
     ) -> None:
         self._name = name  # immutable
         self._pool = pool  # immutable
-        self.deadline = None if timeout is None else monotonic() + timeout  # immutable
+        self.deadline = None if timeout is None else sync.monotonic() + timeout  # immutable
         self.reserved = reserved  # immutable: its ticket, in `ordered`
         # Taken by whoever runs the task, dropped when it ends: a handle keeps no graph alive.
         self._call: Callable[[], Any] | None = call
@@ -163,7 +162,7 @@ class Handle:
         if waiter is not None:
             waiter._wait_for(self)
         try:
-            until = None if timeout is None else monotonic() + timeout
+            until = None if timeout is None else sync.monotonic() + timeout
             for _ in completions([self], until, helps=until is None):
                 return
         finally:
@@ -229,7 +228,7 @@ class Handle:
 
     def check(self) -> bool:
         """Cancel the task if its deadline has passed; whether it has."""
-        if self.deadline is None or monotonic() < self.deadline:
+        if self.deadline is None or sync.monotonic() < self.deadline:
             return False
         self._cancel(DeadlineError)
         return True

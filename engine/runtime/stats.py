@@ -75,7 +75,8 @@ def _bury() -> None:
     dead = [entry for entry in _threads if entry[0]() is None]
     for entry in dead:
         _threads.remove(entry)
-        _gone[:] = map(sum, zip(_gone, entry[1], strict=True))
+        # A list first: without a GIL, one that is read while it is written waits for its own lock.
+        _gone[:] = list(map(sum, zip(_gone, entry[1], strict=True)))
 
 
 def stats() -> Stats:

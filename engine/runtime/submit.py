@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from time import monotonic
 from typing import Any, NamedTuple
 
+from .. import sync
 from ..errors import ArgumentError, WaitTimeoutError
 from .accumulate import reserve
 from .handle import Handle
@@ -120,4 +120,4 @@ def as_completed(handles: Iterable[Handle], timeout: float | None = None) -> Ite
 
 
 def _moment(timeout: float | None) -> float | None:
-    return None if timeout is None else monotonic() + timeout
+    return None if timeout is None else sync.monotonic() + timeout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from .. import modes, sync
@@ -69,12 +68,12 @@ def _next(arrived: Any, timed: list[T], until: float | None) -> T | None:
         if until is not None:
             moments.append(until)
         with suppress(sync.Empty):
-            # Without a moment no timeout either: a controlled scheduler has no clock.
-            left = [max(0.0, min(moments) - monotonic())] if moments else []
+            # Without a moment no timeout either: a controlled scheduler lets any timeout pass.
+            left = [max(0.0, min(moments) - sync.monotonic())] if moments else []
             ended: T = arrived.get(True, *left)
             return ended
         timed[:] = [task for task in timed if not task.check()]
-        if until is not None and monotonic() >= until and arrived.empty():
+        if until is not None and sync.monotonic() >= until and arrived.empty():
             return None
 
 
@@ -95,7 +94,7 @@ def in_event_loop(task: Task) -> Generator[Any, None, None]:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(wake)
 
-    left = None if task.deadline is None else max(0.0, task.deadline - monotonic())
+    left = None if task.deadline is None else max(0.0, task.deadline - sync.monotonic())
     timer = None if left is None else loop.call_later(left, task.check)
     task.tell(tell)
     try:

@@ -141,6 +141,10 @@ class Audit:
         """A queue whose items carry clocks."""
         return ClockedQueue(self, self.base.queue())
 
+    def monotonic(self) -> float:
+        """The clock of those that it stands in front of."""
+        return self.base.monotonic()
+
     def start_thread(self, target: Callable[[], object], name: str, daemon: bool | None) -> Any:
         """A thread that has seen what its creator had, and is seen by who joins it."""
         return ClockedThread(self, target, name, daemon)

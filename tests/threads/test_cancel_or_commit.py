@@ -186,7 +186,7 @@ def test_what_racy_had_written_stays():
 def clock(monkeypatch):
     """Time goes on when the test says so."""
     now = [100.0]
-    monkeypatch.setattr("engine.runtime.handle.monotonic", lambda: now[0])
+    monkeypatch.setattr("engine.sync.monotonic", lambda: now[0])
 
     def advance(seconds):
         now[0] += seconds

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import index
-from time import monotonic
 from typing import Any
 
 from ... import modes, sync
@@ -219,14 +218,14 @@ class Tickets:
         try:
             # Others may need what this thread holds, or what it is in the middle of.
             patience = 0.0 if modes.state.task is not None or modes.state.held else self.timeout
-            deadline = monotonic() + patience
+            deadline = sync.monotonic() + patience
             while True:
                 bell = sync.queue()
                 with self._lock:
                     if self._has_room(number):
                         return
                     self._bells.append(bell)
-                bell.get(timeout=max(0.0, deadline - monotonic()))
+                bell.get(timeout=max(0.0, deadline - sync.monotonic()))
         except BaseException as error:
             self._withdraw(number, given)
             if not isinstance(error, sync.Empty):
