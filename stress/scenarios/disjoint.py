@@ -23,6 +23,7 @@ from stress.scenarios.common import (
     private,
     quick_in,
     same_bits,
+    times,
     trapped,
 )
 
@@ -103,7 +104,7 @@ def start_apart(fixture: Apart) -> Side:
 def step_apart(state: Side, index: int) -> None:
     """Run the same step again and again; each time it must give the same bits."""
     fixture = state.fixture
-    for _ in range(STEPS):
+    for _ in range(times(fixture.params, STEPS)):
         got = gradients(state.ways[index], fixture.tasks[index])
         if not same_bits(got, fixture.expected[index]):
             state.wrong[index] += 1
@@ -111,7 +112,8 @@ def step_apart(state: Side, index: int) -> None:
 
 def judge_apart(state: Side) -> Observation:
     """Deviations from the serial bits."""
-    samples, wrong = STEPS * len(state.wrong), sum(state.wrong)
+    steps = times(state.fixture.params, STEPS)
+    samples, wrong = steps * len(state.wrong), sum(state.wrong)
     if state.fixture.trap is not None:
         return private(state.fixture.trap, samples, wrong)
     fates = {"kept": samples - wrong, "wrong": wrong}

@@ -11,7 +11,7 @@ import numpy as np
 
 import engine
 from stress.core.outcome import acceptable, forbidden
-from stress.core.scenario import Observation, Scenario
+from stress.core.scenario import Observation, Params, Scenario
 from stress.scenarios.common import Way, always, everywhere, fresh_leaf, quick_in, tally, times
 from stress.scenarios.nesting import Fixture, watched
 
@@ -46,11 +46,16 @@ class Carried:
     seen: list[tuple[int, str, Seen]] = field(default_factory=list)
 
 
+def callers(params: Params) -> int:
+    """One where every schedule is tried: its worker has hooks and tasks of different modes."""
+    return times(params, params.threads)
+
+
 def start_carried(fixture: Fixture) -> Carried:
     """Nobody has seen anything."""
     params = fixture.params
-    none: list[tuple[Seen, Seen]] = [((), ())] * params.threads
-    return Carried(fixture, Way(params.mode), none, [False] * params.threads)
+    none: list[tuple[Seen, Seen]] = [((), ())] * callers(params)
+    return Carried(fixture, Way(params.mode), none, [False] * callers(params))
 
 
 def carry(state: Carried, index: int) -> None:
@@ -62,7 +67,7 @@ def carry(state: Carried, index: int) -> None:
             walk(state, index)
             with engine.set_grad_enabled(index % 2 == 0):
                 in_tasks = modes()
-                handles = [engine.submit(modes) for _ in range(3)]
+                handles = [engine.submit(modes) for _ in range(times(state.fixture.params, 3))]
                 state.seen += [(index, "task", handle.result()) for handle in handles]
             with engine.no_grad():
                 in_hooks = modes()  # a backward that is not recorded
@@ -106,6 +111,7 @@ CARRIED = Scenario(
         )
     ),
     prepare=watched,
+    crew=callers,
     minimum=lambda params: 500,
     tags=quick_in("locked"),
 )
