@@ -17,7 +17,7 @@ from stress.report.terminal import Progress, progress
 
 __all__ = ["explore_all", "targets_of"]
 
-TURNS = 2  # the second for those whose share was too small the first time
+FIRST = 1.0  # seconds for each configuration in the first round, at most
 
 
 def targets_of(
@@ -36,29 +36,66 @@ def targets_of(
 def explore_all(
     targets: Sequence[Target], plan: Plan, checkpoint: Checkpoint, budget: float, jobs: int
 ) -> Iterator[Explored]:
-    """Explore each in its share of ``budget``, and yield what it came to as soon as that is clear.
+    """Explore each within ``budget``, and yield what it came to as soon as that is clear.
 
-    What one does not need is left to the others. Where Ctrl-C ends it, what has begun is concluded
-    before the exception goes on.
+    Those of which a larger size has shown all are left out. Where Ctrl-C ends it, what has begun is
+    concluded before the exception goes on.
     """
-    ends = monotonic() + budget
-    waiting = [started(target, plan, checkpoint) for target in targets]
-    with processes(jobs) as children, progress(TURNS * len(targets)) as shown:
+    searches = [started(target, plan, checkpoint) for target in targets]
+    waiting = list(searches)
+    with processes(jobs) as children, progress(len(targets)) as shown:
         try:
-            for _ in range(TURNS):
-                for left, search in countdown([one for one in waiting if not one.decided]):
-                    share = max(0.1, (ends - monotonic()) / left)
-                    take_turn(search, children, share, checkpoint, shown)
-                    if search.decided:
-                        waiting.remove(search)
-                        yield told(search, plan, children[0], shown)
+            for search in turns(searches, children, monotonic() + budget, checkpoint, shown):
+                waiting.remove(search)
+                yield told(search, plan, children[0], shown)
         except KeyboardInterrupt:
             for search in waiting:
                 if search.tally.schedules:
                     yield told(search, plan, children[0], shown)
             raise
+        finally:
+            checkpoint.write()
         for search in waiting:
-            yield told(search, plan, children[0], shown)
+            if not spared(search, searches):
+                yield told(search, plan, children[0], shown)
+
+
+def turns(
+    searches: Sequence[Search],
+    children: Sequence[Child],
+    ends: float,
+    checkpoint: Checkpoint,
+    shown: Progress,
+) -> Iterator[Search]:
+    """Let them go on in rounds, until all are decided or the time is up; yield each when it is.
+
+    Each round gives one up to twice the time of the round before. So at the end all that are left
+    have had about as much as each other, and none is left that needed much less.
+    """
+    share = FIRST
+    yield from (search for search in searches if search.decided)  # of a checkpoint
+    while waiting := undecided(searches):
+        for left, search in countdown(waiting):
+            if any(larger.spares(search) for larger in searches):
+                continue  # for now, or for ever
+            most = max(0.1, (ends - monotonic()) / left)
+            take_turn(search, children, min(share, most), checkpoint, shown)
+            if search.decided:
+                yield search
+        if monotonic() > ends:
+            return
+        share *= 2
+
+
+def undecided(searches: Sequence[Search]) -> list[Search]:
+    """Those that more time could help, the larger sizes first: they may spare the smaller ones."""
+    left = [search for search in searches if not search.decided and not spared(search, searches)]
+    return sorted(left, key=lambda search: -search.target.params.size)
+
+
+def spared(search: Search, searches: Sequence[Search]) -> bool:
+    """Whether one of the others has shown all that ``search`` could show."""
+    return any(larger.exhausted and larger.spares(search) for larger in searches)
 
 
 def countdown(searches: Sequence[Search]) -> Iterator[tuple[int, Search]]:
@@ -89,22 +126,25 @@ def take_turn(
     shown: Progress,
 ) -> None:
     """Let one search go on for its share of the time."""
-    shown.begin(title(search))
+    again = search.seconds > 0
+    if not again:
+        shown.begin(title(search))
+    look = watcher(checkpoint, shown, share, f"{title(search)}: " if again else "")
     try:
-        work_through(search, children, share, watcher(checkpoint, shown, monotonic(), share))
+        work_through(search, children, share, look)
     finally:
-        checkpoint.look(search, now=True)
+        checkpoint.keep(search)
 
 
 def watcher(
-    checkpoint: Checkpoint, shown: Progress, began: float, share: float
+    checkpoint: Checkpoint, shown: Progress, share: float, name: str
 ) -> Callable[[Search], None]:
     """Shows how a search goes, and keeps it."""
+    began = monotonic()
 
     def look(search: Search) -> None:
-        seconds = max(1e-3, monotonic() - began)
         note = f"{search.tally.schedules:,} schedules, {search.left:,} beginnings left"
-        shown.update(seconds / share, note)
+        shown.update((monotonic() - began) / share, name + note)
         checkpoint.look(search)
 
     return look

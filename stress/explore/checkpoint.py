@@ -14,8 +14,9 @@ from stress.explore.search import Search, Settings
 
 __all__ = ["Checkpoint", "CheckpointError", "title"]
 
-VERSION = 1
-EVERY = 5.0  # seconds between two writes
+VERSION = 2
+EVERY = 5.0  # seconds between two writes, at least
+PART = 0.05  # of the time is for writing, at most
 
 
 class CheckpointError(ValueError):
@@ -37,10 +38,11 @@ class Checkpoint:
 
     def __init__(self, path: Path | None, settings: Settings) -> None:
         self._path, self._settings = path, settings
-        self._states: dict[str, Any] = {}
-        self._written = monotonic()
+        self._states: dict[str, str] = {}  # each as JSON: most do not change between two writes
+        self._due = monotonic() + EVERY
         if path is not None and path.exists() and path.stat().st_size:
-            self._states = self._read(path)
+            states = self._read(path)
+            self._states = {name: json.dumps(state) for name, state in states.items()}
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:
@@ -63,18 +65,30 @@ class Checkpoint:
 
     def known(self, search: Search) -> dict[str, Any] | None:
         """Where ``search`` stood."""
-        return self._states.get(title(search))
+        text = self._states.get(title(search))
+        known: dict[str, Any] | None = None if text is None else json.loads(text)
+        return known
 
-    def look(self, search: Search, *, now: bool = False) -> None:
-        """Write where ``search`` stands, if that was long enough ago, or ``now``."""
-        if self._path is None or not (now or monotonic() - self._written >= EVERY):
+    def look(self, search: Search) -> None:
+        """Write where ``search`` stands, if that was long enough ago."""
+        if self._path is not None and monotonic() >= self._due:
+            self.keep(search)
+            self.write()
+
+    def keep(self, search: Search) -> None:
+        """Remember where ``search`` stands, for the next ``write``."""
+        if self._path is not None:
+            self._states[title(search)] = json.dumps(search.state())
+
+    def write(self) -> None:
+        """Write all that is remembered."""
+        if self._path is None:
             return
-        self._states[title(search)] = search.state()
-        document = {
-            "version": VERSION, "hook_set": hook_set(), "settings": asdict(self._settings),
-            "states": self._states,
-        }  # fmt: skip
+        began = monotonic()
+        head = {"version": VERSION, "hook_set": hook_set(), "settings": asdict(self._settings)}
+        states = ",".join(f"{json.dumps(name)}:{state}" for name, state in self._states.items())
         beside = self._path.with_name(f"{self._path.name}.new")
-        beside.write_text(json.dumps(document), encoding="utf-8")
+        beside.write_text(f'{json.dumps(head)[:-1]},"states":{{{states}}}}}', encoding="utf-8")
         os.replace(beside, self._path)
-        self._written = monotonic()
+        ended = monotonic()
+        self._due = ended + max(EVERY, (ended - began) / PART)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -55,7 +56,7 @@ def run_explore(args: argparse.Namespace) -> Exit:
         complain("interrupted; nothing is left running")
     order = [(target.scenario, target.params) for target in targets]
     found.sort(key=lambda item: order.index((item.result.name, item.result.params)))
-    return tell(args, found, interrupted=interrupted)
+    return tell(args, found, len(targets) - len(found), interrupted=interrupted)
 
 
 def chosen(args: argparse.Namespace) -> list[Target]:
@@ -69,8 +70,13 @@ def chosen(args: argparse.Namespace) -> list[Target]:
     return targets_of(args.scenarios, wanted, args.mode, args.threads, args.seed)
 
 
-def tell(args: argparse.Namespace, found: Sequence[Explored], *, interrupted: bool) -> Exit:
-    """Print the verdicts, what was found, and how to see it again."""
+def tell(
+    args: argparse.Namespace, found: Sequence[Explored], without: int, *, interrupted: bool
+) -> Exit:
+    """Print the verdicts, what was found, and how to see it again.
+
+    ``without``: configurations that did not have to be run, unless it was interrupted.
+    """
     show(explored_table(found))
     for explored in found:
         detail(explored, args.scenarios)
@@ -79,7 +85,8 @@ def tell(args: argparse.Namespace, found: Sequence[Explored], *, interrupted: bo
     if interrupted and code is Exit.PASS:
         code = Exit.INTERRUPTED
     total = sum(result.samples for result in results)
-    say(f"\n{total:,} schedules, each run twice; {args.strategy}, seed {args.seed}; "
+    say(f"\n{summary(found, 0 if interrupted else without)}")
+    say(f"{total:,} schedules, each run twice; {args.strategy}, seed {args.seed}; "
         f"exit code {code:d}: {code.meaning}")  # fmt: skip
     if args.json:
         report = document(args.command, probe(), args.seed, results, [], code, args.scenarios)
@@ -89,6 +96,23 @@ def tell(args: argparse.Namespace, found: Sequence[Explored], *, interrupted: bo
                       scenarios=args.scenarios)  # fmt: skip
         args.html.write_text(page, encoding="utf-8")
     return code
+
+
+def summary(found: Sequence[Explored], spared: int) -> str:
+    """How many configurations came to what, and what is sure of those that came to no end."""
+    verdicts = Counter(item.result.verdict for item in found)
+    words = [f"{len(found)} configurations"]
+    words += [f"{times} {verdict}" for verdict, times in verdicts.most_common()]
+    parts = Counter(item.part for item in found)
+    words += [
+        f"{times} with {part} of the schedules"
+        if part in ("all", "some")
+        else f"{times} with all of {part} preemptions"
+        for part, times in parts.most_common()
+    ]
+    if spared:
+        words.append(f"{spared} not run again in a smaller size, which makes no difference there")
+    return "; ".join(words)
 
 
 def replaying(token: object, source: str) -> str:
@@ -103,7 +127,7 @@ def explored_table(explored: Sequence[Explored]) -> Table:
         (
             item.result.name, item.result.params.mode, str(item.result.params.size),
             item.result.verdict, f"{item.result.samples:,}", str(item.distinct),
-            "all" if item.exhaustive else "some", f"{item.result.seconds:.1f}",
+            item.part, f"{item.result.seconds:.1f}",
         )
         for item in explored
     ]  # fmt: skip
@@ -141,7 +165,8 @@ def described(explored: Explored) -> dict[str, Any]:
     return {
         "scenario": explored.result.name, "params": asdict(explored.result.params),
         "findings": findings, "distinct": explored.distinct,
-        "exhaustive": explored.exhaustive, "left": explored.left,
+        "exhaustive": explored.exhaustive, "preemptions_done": explored.done,
+        "left": explored.left,
     }  # fmt: skip
 
 

@@ -61,14 +61,22 @@ class Explored:
     """One configuration, explored and judged. Immutable.
 
     ``distinct``: combinations of outcomes that schedules came to. ``exhaustive``: there is no other
-    schedule within the bound.
+    schedule within the bound. ``done``: preemptions up to which every schedule was run, -1 for not
+    even those without any, and for what is no ``dfs``. ``left``: beginnings that were not run.
     """
 
     result: Result
     findings: tuple[Finding, ...]
     distinct: int
     exhaustive: bool
+    done: int
     left: int
+
+    @property
+    def part(self) -> str:
+        """Which part of the schedules was run, in a word or two."""
+        some = f"up to {self.done}" if self.done >= 0 else "some"
+        return "all" if self.exhaustive else some
 
 
 def conclude(search: Search, plan: Plan, child: Child) -> Explored:
@@ -83,15 +91,18 @@ def conclude(search: Search, plan: Plan, child: Child) -> Explored:
     verdict, reason = judge(search, rows)
     if odd := [finding for finding in findings if finding.reproduced < TIMES]:
         verdict, reason = Verdict.ERROR, f"not reproducible: {odd[0].words}"
+    stacks = "\n".join(s for f in findings if (s := f.replayed.schedule.stack))  # out of control
     result = replace(
         blank, verdict=verdict.value, reason=reason, rows=rows, samples=search.tally.schedules,
         trials=search.tally.schedules, seconds=search.seconds,
         notes=tuple(f"{finding.words}: {finding.token}" for finding in findings),
-        stacks=getattr(search.error, "stacks", ""),
+        stacks=getattr(search.error, "stacks", "") or stacks,
         tokens=tuple(finding.token for finding in findings),
         timelines=tuple(timeline(finding.replayed.schedule) for finding in findings),
     )  # fmt: skip
-    return Explored(result, findings, len(search.tally.examples), search.exhausted, search.left)
+    done = search.done if search.settings.strategy == "dfs" else -1
+    distinct = len(search.tally.examples)
+    return Explored(result, findings, distinct, search.exhausted, done, search.left)
 
 
 def told(search: Search, plan: Plan, child: Child) -> list[Finding]:
@@ -126,15 +137,26 @@ def judge(search: Search, rows: Sequence[Row]) -> tuple[Verdict, str]:
         return VERDICTS.get(type(error), Verdict.ERROR), str(error)
     if tally.unsteady:
         return Verdict.ERROR, f"not deterministic under control: {tally.unsteady}"
+    if not tally.schedules:
+        return Verdict.INCONCLUSIVE, "the budget ended before its first schedule"
     if not tally.racing:
         return Verdict.INCONCLUSIVE, "no schedule had anything to decide: nothing could race"
-    for row in rows:
-        if row.expect == Expect.REQUIRED.value and not row.count:
-            where = f"in {tally.schedules:,} schedules"
-            return Verdict.INCONCLUSIVE, f"{row.key!r} was never reached {where}: no power"
+    missing = [row.key for row in rows if row.expect == Expect.REQUIRED.value and not row.count]
+    if missing:
+        where = f"in {tally.schedules:,} schedules"
+        words = f"{', '.join(map(repr, missing))} was never reached {where}: no power"
+        return Verdict.INCONCLUSIVE, words if search.finished else f"{words}. {so_far(search)}"
     if not search.finished:
-        return Verdict.INCONCLUSIVE, (
-            f"the budget ended after {tally.schedules:,} schedules; {search.left:,} known "
-            "beginnings are left: a larger --budget, or --checkpoint to go on later"
-        )
+        return Verdict.INCONCLUSIVE, so_far(search)
     return Verdict.PASS, ""
+
+
+def so_far(search: Search) -> str:
+    """What was run before the budget ended, and what was not."""
+    words = f"the budget ended after {search.tally.schedules:,} schedules"
+    if search.settings.strategy == "dfs" and search.done >= 0:
+        words += f", every one of up to {search.done} preemptions among them"
+    return (
+        f"{words}; {search.left:,} known beginnings are left: a larger --budget, or --checkpoint "
+        "to go on later"
+    )

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from queue import Empty
-from time import sleep
 from typing import Any
 
 from stress.explore.scheduler import Control, Strand
 
 __all__ = ["Controlled", "Lock", "Queue", "Thread"]
-
-# Seconds. A timeout that passes by decision is slept for, because the engine looks at the clock as
-# well; a longer one passes only when there is nothing else left to do, and is not slept for.
-SHORT = 0.1
 
 
 class Lock:
@@ -51,8 +46,9 @@ class Lock:
             return True
         if not (self._again and self._owner is strand):
             self._control.point("acquire", self)
-            while not self.free(strand):
-                if not blocking or not self._control.wait(strand, self, timed=timeout >= 0):
+            limit = timeout if timeout >= 0 else None
+            while self._owner is not None:
+                if not blocking or not self._control.wait(strand, self, limit):
                     return False
             self._owner = strand
             strand.held.append(self)
@@ -109,8 +105,7 @@ class Queue:
         while not self._items:
             if not block or strand is None:
                 raise Empty
-            if not self._control.wait(strand, self, timed=timeout is not None):
-                pass_time(timeout or 0.0)
+            if not self._control.wait(strand, self, timeout):
                 raise Empty
         return self._items.popleft()
 
@@ -129,12 +124,6 @@ class Queue:
     def qsize(self) -> int:
         """How much is in it."""
         return len(self._items)
-
-
-def pass_time(seconds: float) -> None:
-    """Let a timeout pass for those, too, who look at the clock."""
-    if 0 < seconds <= SHORT:
-        sleep(seconds)
 
 
 class Thread:
@@ -158,7 +147,7 @@ class Thread:
         self._control.point("join", self)
         strand = self._control.here()
         while strand is not None and not self._strand.ended:
-            if not self._control.wait(strand, self, timed=timeout is not None):
+            if not self._control.wait(strand, self, timeout):
                 return
 
     def is_alive(self) -> bool:
@@ -186,6 +175,10 @@ class Controlled:
     def queue(self) -> Any:
         """A queue: ``SimpleQueue`` cannot be inherited from, so this only looks like one."""
         return Queue(self._control)
+
+    def monotonic(self) -> float:
+        """The moment in this schedule: time passes only where a timeout does."""
+        return self._control.clock
 
     def start_thread(self, target: Callable[[], object], name: str, daemon: bool | None) -> Thread:
         """A controlled thread, that the starter may overtake."""

@@ -11,17 +11,25 @@ sequentially consistent here, whatever the hardware may do.
 
 from __future__ import annotations
 
+import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextvars import Context
+from functools import partial
+from threading import get_ident
 from typing import Any, NamedTuple, Protocol
 
-from stress.explore.baton import Baton
+from engine import sync
+from stress.explore import troupe as playing
+from stress.explore.troupe import Player, Troupe
 
 __all__ = ["Abort", "Chooser", "Control", "Decision", "Event", "Resource", "Strand"]
 
 STEPS = 20_000  # points in a schedule, from which on it is taken to be endless
 PATIENCE = 10.0  # seconds without a point, from which on a thread is taken to be out of control
+FRAMES = 6  # of a thread out of control that are shown, the innermost ones
 
 
 class Abort(BaseException):
@@ -76,21 +84,21 @@ class Resource(Protocol):
 class Strand:
     """One controlled thread. Written by the thread that runs, or while none does."""
 
-    def __init__(self, index: int, name: str) -> None:
-        self.index, self.name = index, name
-        self.baton = Baton()
+    __slots__ = (
+        "baton", "ended", "held", "index", "name", "number", "player", "target", "until", "waits",
+    )  # fmt: skip
+
+    def __init__(self, index: int, name: str, player: Player, target: Callable[[], object]) -> None:
+        self.index, self.name, self.player = index, name, player
+        self.baton, self.number = player.baton, player.number
+        self.target: Callable[[], object] | None = target
         self.waits: Resource | None = None
-        self.timed = False  # a timeout may end the wait
+        self.until: float | None = None  # the moment at which a timeout ends the wait
         self.held: list[Resource] = []
         self.ended = False
-        self.thread: threading.Thread | None = None
-
-    def ready(self) -> bool:
-        """Whether it can go on."""
-        return not self.ended and (self.waits is None or self.waits.free(self))
 
 
-_mine = threading.local()
+_event: Any = partial(tuple.__new__, Event)  # which checks nothing: there are many
 
 
 class Control:
@@ -100,44 +108,69 @@ class Control:
     the batons order them.
     """
 
-    def __init__(self, chooser: Chooser, *, steps: int = STEPS, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        chooser: Chooser,
+        troupe: Troupe,
+        *,
+        steps: int = STEPS,
+        patience: float = PATIENCE,
+    ) -> None:
         self.chooser, self.limit, self.patience = chooser, steps, patience
         self.strands: list[Strand] = []
         self.decisions: list[Decision] = []
         self.events: list[Event] = []
+        self.clock = 0.0  # seconds that have passed: those of timeouts
         self.failure = ""  # why it was broken off: deadlock, endless, stuck
         self.table: list[tuple[str, str, str, str]] = []  # of a deadlock: who waits for what
+        self.stack = ""  # of a thread out of control: what it is doing
         self.reported: list[BaseException] = []  # what threads ended with
         self.aborting = False
-        self._names: dict[tuple[str, int], str] = {}
+        self._troupe = troupe
+        self._alive: list[Strand] = []
+        self._by_number: dict[int, Strand] = {}  # of the operating system's thread
+        self._names: dict[int, str] = {}
         self._numbers: Counter[str] = Counter()
         self._kept: list[object] = []  # so that no two subjects ever have the same id
         self._running: Strand | None = None
-        self._over = Baton()
+        self._over = troupe.over
 
     # For the controlled threads.
 
     def here(self) -> Strand | None:
         """The controlled thread that calls; None for any other."""
-        strand: Strand | None = getattr(_mine, "strand", None)
-        return strand if strand is not None and _mine.control is self else None
+        number, running = get_ident(), self._running
+        if running is not None and running.number == number:
+            return running
+        # Only where it is broken off may another one run: it is on its way out, or was stuck.
+        return self._by_number.get(number) if self.aborting else None
 
     def point(self, what: str, subject: object = None, value: str = "") -> None:
         """Somebody else may go on here. Raises ``Abort`` when the schedule is broken off."""
         strand = self.here()
         if strand is None:
             return
-        self.check()
+        if self.aborting:
+            raise Abort
         self.note(strand, what, subject, value)
-        self._hand_over(strand)
+        chosen = self._choose(strand)
+        if chosen is not strand:
+            self._hand_over(strand, chosen)
 
-    def wait(self, strand: Strand, resource: Resource, *, timed: bool = False) -> bool:
-        """Wait for ``resource``; False if a timeout ended that."""
+    def wait(self, strand: Strand, resource: Resource, timeout: float | None = None) -> bool:
+        """Wait for ``resource``; False if the timeout has ended that: then so much time is gone."""
         self.check()
-        strand.waits, strand.timed = resource, timed
-        self._hand_over(strand)
-        strand.waits, strand.timed = None, False
-        return resource.free(strand)
+        strand.waits = resource
+        strand.until = until = None if timeout is None else self.clock + max(0.0, timeout)
+        chosen = self._choose(strand)
+        if chosen is not strand:
+            self._hand_over(strand, chosen)
+        strand.waits = strand.until = None
+        if resource.free(strand):
+            return True
+        if until is not None:
+            self.clock = max(self.clock, until)
+        return False
 
     def check(self) -> None:
         """Raise ``Abort`` if the schedule is broken off."""
@@ -147,37 +180,36 @@ class Control:
     def note(self, strand: Strand, what: str, subject: object, value: str = "") -> None:
         """Write down what ``strand`` does."""
         name = "" if subject is None else self.name(subject)
-        self.events.append(Event(strand.index, what, f"{name} {value}".strip()))
-        if len(self.events) > self.limit:
+        events = self.events
+        events.append(_event((strand.index, what, f"{name} {value}".strip() if value else name)))
+        if len(events) > self.limit:
             self._break_off("endless")
 
     def name(self, subject: object) -> str:
         """What ``subject`` is called: its kind, and its number among those that were met."""
+        key, names = id(subject), self._names
+        if key in names:  # no `get`: of 3.13t it waits for itself, for what another thread has made
+            return names[key]
         kind = describe(subject)
-        name = self._names.get((kind, id(subject)))
-        if name is None:
-            self._kept.append(subject)
-            self._numbers[kind] += 1
-            name = self._names[kind, id(subject)] = f"{kind} {self._numbers[kind]}"
+        self._kept.append(subject)
+        self._numbers[kind] += 1
+        name = names[key] = f"{kind} {self._numbers[kind]}"
         return name
 
     def start(self, target: Callable[[], object], name: str) -> Strand:
         """A new controlled thread; it begins when it is chosen."""
-        strand = Strand(len(self.strands), name)
-        strand.thread = threading.Thread(
-            target=self._live, args=(strand, target), name=name, daemon=True
-        )
-        strand.thread.start()  # raises where there can be no more threads, and nothing has changed
+        player = self._troupe.enter()  # raises where there can be no more, and nothing has changed
+        strand = Strand(len(self.strands), name, player, target)
+        self._by_number[player.number] = strand
+        player.learn(partial(self._live, strand), name)
         self.strands.append(strand)
+        self._alive.append(strand)
         return strand
 
     # Deciding.
 
-    def _hand_over(self, strand: Strand) -> None:
-        """Let whoever is chosen go on, and wait until it is this one."""
-        chosen = self._choose(strand)
-        if chosen is strand:
-            return
+    def _hand_over(self, strand: Strand, chosen: Strand | None) -> None:
+        """Let ``chosen`` go on, and wait until ``strand`` is."""
         if chosen is None:
             self._break_off("" if self.strands[0].ended else "deadlock")
         else:
@@ -188,42 +220,53 @@ class Control:
 
     def _choose(self, current: Strand) -> Strand | None:
         """Who goes on; None: nobody can."""
-        ready = [strand for strand in self.strands if strand.ready()]
-        stays = current in ready
-        if stays:
-            ready.remove(current)
-            ready.insert(0, current)
-        late = [s for s in self.strands if s.timed and s not in ready]
-        several = ready + late
-        if len(several) < 2:
-            return several[0] if several else None
-        options = tuple(strand.index for strand in several)
-        costs = tuple(
-            (stays and strand is not current) + (bool(ready) and strand in late)
-            for strand in several
-        )
+        ready: list[int] = []
+        late: list[int] = []  # of whom a timeout may pass
+        stays = 0  # whether the one that runs can go on: it comes first
+        for strand in self._alive:
+            if strand.waits is None or strand.waits.free(strand):
+                if strand is current:
+                    stays = 1
+                    ready.insert(0, strand.index)
+                else:
+                    ready.append(strand.index)
+            elif strand.until is not None:
+                late.append(strand.index)
+        options = ready + late if late else ready
+        if len(options) < 2:
+            return self.strands[options[0]] if options else None
+        costs = [stays] * len(ready) + [stays + bool(ready)] * len(late)
+        costs[0] = 0
         chosen = self.chooser.choose(options, costs)
-        self.decisions.append(Decision(options, costs, chosen, len(self.events)))
+        decision = Decision(tuple(options), tuple(costs), chosen, len(self.events))
+        self.decisions.append(decision)
         return self.strands[chosen]
 
-    def _live(self, strand: Strand, target: Callable[[], object]) -> None:
-        """The life of a controlled thread."""
-        _mine.strand, _mine.control = strand, self
-        strand.baton.take()
+    def _live(self, strand: Strand) -> bool:
+        """The life of a controlled thread; whether its player can play another."""
+        target, strand.target = strand.target, None
         try:
             self.check()
             self.note(strand, "begin", None)
-            target()
+            assert target is not None
+            Context().run(target)
             self.note(strand, "end", None)
         except Abort:
             pass
         except BaseException as error:
             self.reported.append(error)
         finally:
-            _mine.strand = _mine.control = None
+            target = None
+            self._by_number.pop(strand.number)  # what ends with it comes to no point any more
+            strand.number = 0
+            again = not self.aborting
+            if again:
+                sync.renew()
             strand.ended = True
-            if not self.aborting:
+            self._alive.remove(strand)
+            if again:
                 self._leave(strand)
+        return again
 
     def _leave(self, strand: Strand) -> None:
         """It has ended: another one goes on, or nobody is left who can."""
@@ -269,30 +312,38 @@ class Control:
         thread is left, but for one that neither comes to a point nor ends: then ``failure`` is
         ``"stuck"``.
         """
-        first = self.start(trial, "trial")
+        self._running = first = self.start(trial, "trial")
         first.baton.give()
         seen = -1
         while not self._over.take(self.patience):
             if len(self.events) == seen:
-                self._tell("stuck")
+                self._stuck()
                 break
             seen = len(self.events)
         self._unwind()
 
+    def _stuck(self) -> None:
+        """Somebody runs, and comes to no point: keep who, and where."""
+        self._tell("stuck")
+        strand = self._running
+        if strand is not None:
+            self.stack = stack_of(strand.player.number)
+
     def _unwind(self) -> None:
-        """Let every thread that is left raise ``Abort``, one after the other, and end."""
+        """Let every thread that is left raise ``Abort``, one after the other, and end.
+
+        A player that has come to the end of its part plays on in the next schedule.
+        """
         self.aborting = True
-        left = sorted(self.strands, key=lambda strand: strand is self._running)
+        well = [strand.player for strand in self.strands if strand.ended]
+        left = sorted(self._alive, key=lambda strand: strand is self._running)
         for strand in left:  # the one that ran last comes last: it may need what others hold
-            assert strand.thread is not None
-            if not strand.ended:
-                strand.baton.give()
-            strand.thread.join(self.patience)
-            if strand.thread.is_alive():
+            strand.baton.give()
+            if not strand.player.leave(self.patience):
                 self.failure = "stuck"
-        if self.failure != "stuck":  # what is out of control may come back, and write to them
-            for baton in (self._over, *(strand.baton for strand in self.strands)):
-                baton.close()
+        if self.failure == "stuck":
+            self._troupe.disturbed()
+        self._troupe.back(well[::-1])
 
     @property
     def running(self) -> str:
@@ -307,3 +358,12 @@ def describe(subject: object) -> str:
     if isinstance(kind, str):
         return kind
     return str(name()) if callable(name) else type(subject).__name__
+
+
+def stack_of(thread: int) -> str:
+    """What a thread is doing: its innermost frames, without those that let it run."""
+    frame = sys._current_frames().get(thread)
+    frames = traceback.extract_stack(frame) if frame is not None else []
+    ours = (threading.__file__, playing.__file__, __file__)
+    shown = [found for found in frames if found.filename not in ours]
+    return "".join(traceback.format_list(shown[-FRAMES:]))

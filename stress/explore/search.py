@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from stress.core.child import Child
+from stress.core.outcome import Expect
 from stress.explore.work import Batch, Example, Tally, Target, run_batch
 
 __all__ = ["Search", "Settings", "work_through"]
@@ -140,6 +141,31 @@ class Search:
             return self.settings.strategy == "dfs" and not self.flying and not any(self.levels)
 
     @property
+    def done(self) -> int:
+        """Preemptions up to which every schedule has been run; -1: not even those without any."""
+        with self.changed:
+            waiting = [cost for cost, level in enumerate(self.levels) if level]
+            waiting += [batch.level for batch in self.flying]
+        return min(waiting, default=self.bound + 1) - 1
+
+    def spares(self, other: Search) -> bool:
+        """Whether ``other`` differs in a smaller size alone, and no schedule of this knows that.
+
+        Where nothing is added in place, no point and no decision depends on the size. So far: it
+        is sure when this is exhausted.
+        """
+        mine, its = self.target, other.target
+        size = its.params.size
+        return (
+            mine.params.size > size
+            and mine.scenario == its.scenario
+            and replace(mine.params, size=size) == its.params
+            and not self.tally.in_place
+            and (self.exhausted or not self.decided)
+            and declared(mine) == declared(its)
+        )
+
+    @property
     def finished(self) -> bool:
         """Whether there is nothing to go on with: all is run, or as much as was asked for."""
         most = self.settings.schedules
@@ -171,7 +197,7 @@ class Search:
             return {
                 "levels": levels, "number": number, "schedules": tally.schedules,
                 "seconds": self.seconds, "racing": tally.racing, "outcomes": dict(tally.outcomes),
-                "examples": examples, "unsteady": tally.unsteady,
+                "examples": examples, "unsteady": tally.unsteady, "in_place": tally.in_place,
             }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -184,8 +210,15 @@ class Search:
         }
         self.tally = Tally(
             state["schedules"], state["racing"], Counter(state["outcomes"]), examples,
-            state["unsteady"],
+            state["unsteady"], state["in_place"],
         )  # fmt: skip
+
+
+def declared(target: Target) -> list[tuple[str, Expect]]:
+    """The outcomes of a configuration, and their classes."""
+    params = target.params
+    outcomes = target.find().outcomes[params.mode](params)
+    return [(outcome.key, outcome.expect) for outcome in outcomes]
 
 
 def merge(into: Tally, found: Tally) -> None:
@@ -196,6 +229,7 @@ def merge(into: Tally, found: Tally) -> None:
     into.racing += found.racing
     into.outcomes.update(found.outcomes)
     into.unsteady = into.unsteady or found.unsteady
+    into.in_place = into.in_place or found.in_place
 
 
 def work_through(

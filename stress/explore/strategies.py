@@ -92,9 +92,10 @@ def alternatives(schedule: Schedule, given: int, bound: float) -> Iterator[tuple
     reaches every schedule within the bound exactly once.
     """
     chosen, spent = schedule.chosen, 0
-    for number, decision in enumerate(schedule.decisions):
+    for number, (options, costs, made, _) in enumerate(schedule.decisions):
         if number >= given:
-            for option, cost in zip(decision.options, decision.costs, strict=True):
-                if option != decision.chosen and spent + cost <= bound:
+            for option, cost in zip(options, costs, strict=True):
+                if option != made and spent + cost <= bound:
                     yield spent + cost, chosen[:number] + bytes([option])
-        spent += decision.cost
+        if made != options[0]:  # which costs nothing
+            spent += costs[options.index(made)]

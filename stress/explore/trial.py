@@ -26,6 +26,7 @@ from stress.explore.scheduler import (
     Event,
     Strand,
 )
+from stress.explore.troupe import Troupe
 
 __all__ = ["CHUNKS", "Lab", "Schedule"]
 
@@ -44,7 +45,7 @@ class Schedule:
     """What one schedule came to. Immutable.
 
     ``table``: of a deadlock, for each thread its name, what it waits for, who holds that, and what
-    it holds itself.
+    it holds itself. ``stack``: what a thread out of control is doing.
     """
 
     outcomes: Mapping[str, int]
@@ -53,6 +54,7 @@ class Schedule:
     events: tuple[Event, ...]
     threads: tuple[str, ...]
     table: tuple[tuple[str, str, str, str], ...] = ()
+    stack: str = ""
 
     @property
     def key(self) -> str:
@@ -104,15 +106,18 @@ class Crew:
     kind = "actors"
 
     def __init__(self, actors: Sequence[Strand]) -> None:
-        self._actors = actors
+        self._left = list(actors)
 
     def free(self, strand: Strand) -> bool:
         """Whether all have ended."""
-        return all(actor.ended for actor in self._actors)
+        left = self._left  # asked at every point: who has ended is asked once
+        while left and left[-1].ended:
+            left.pop()
+        return not left
 
     def holder(self) -> str:
         """Those that have not."""
-        return ", ".join(actor.name for actor in self._actors if not actor.ended)
+        return ", ".join(actor.name for actor in self._left if not actor.ended)
 
 
 class Lab:
@@ -140,6 +145,8 @@ class Lab:
 
     def __enter__(self) -> Lab:
         self._stack.enter_context(collector_off())
+        self._troupe = Troupe()
+        self._stack.callback(self._troupe.close)
         self._fixture = self._stack.enter_context(self.scenario.prepare(self.params))
         # The default pool would be made by the first schedule, and have the cores of this machine.
         self._alone: AbstractContextManager[Any] = engine.WorkerPool(0)
@@ -153,7 +160,7 @@ class Lab:
         self._runs += 1
         if self._runs % TIDY == 0:
             gc.collect()
-        control = Control(chooser, steps=self._steps, patience=self._patience)
+        control = Control(chooser, self._troupe, steps=self._steps, patience=self._patience)
         seen: list[Observation] = []
         errors: list[Exception] = []
         with (
@@ -206,13 +213,15 @@ def conclude(control: Control, seen: Sequence[Observation]) -> Schedule:
     if control.failure:
         outcomes[control.failure] = 1
         note = "; ".join(map(blocked, control.table))
+        if control.stack:
+            note = f"{control.running} is stuck in {control.stack.strip()}"
     for error in control.reported:
         key = f"reported {type(error).__name__}"
         outcomes[key] = outcomes.get(key, 0) + 1
         note = note or f"{type(error).__name__}: {error}"
     return Schedule(
         outcomes, note, tuple(control.decisions), tuple(control.events),
-        tuple(strand.name for strand in control.strands), tuple(control.table),
+        tuple(strand.name for strand in control.strands), tuple(control.table), control.stack,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ __all__ = ["Batch", "Example", "Replayed", "Request", "Tally", "Target", "differ
            "run_batch", "shrink"]  # fmt: skip
 
 EVERY = 10  # schedules between two signs of life
+IN_PLACE = "grad.store"  # the point of an addition that has parts where there are several rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,9 @@ class Tally:
     """What a number of schedules came to. ``outcomes``: in how many schedules each was seen.
 
     ``examples``: by all the outcomes of a schedule together. ``racing``: schedules in which there
-    was something to decide. ``unsteady``: how two runs of one schedule differed. ``todo``:
-    beginnings that this has found, with what they cost; ``left``: those it had no time for.
+    was something to decide. ``in_place``: whether one of them added in place, so that its points
+    depend on the size. ``unsteady``: how two runs of one schedule differed. ``todo``: beginnings
+    that this has found, with what they cost; ``left``: those it had no time for.
     """
 
     schedules: int = 0
@@ -83,6 +85,7 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Example] = field(default_factory=dict)
     unsteady: str = ""
+    in_place: bool = False
     todo: list[tuple[int, bytes]] = field(default_factory=list)
     left: Sequence[bytes | int] = ()
 
@@ -91,6 +94,7 @@ class Tally:
         expect = schedule.worst(outcomes).expect
         self.schedules += 1
         self.racing += bool(schedule.decisions)
+        self.in_place = self.in_place or any(event.point == IN_PLACE for event in schedule.events)
         self.outcomes.update(schedule.outcomes.keys())
         example = Example(self.schedules, schedule.chosen, schedule.note, expect.value)
         self.examples.setdefault(schedule.key, example)
@@ -147,6 +151,8 @@ def second_look(lab: Lab, schedule: Schedule) -> str:
 
 def difference(first: Schedule, second: Schedule) -> str:
     """The first difference between two runs of a schedule; "" if there is none."""
+    if (first.events, first.threads, first.key) == (second.events, second.threads, second.key):
+        return ""
     for step, (one, two) in enumerate(zip(words(first), words(second), strict=False)):
         if one != two:
             return f"step {step} was {one!r}, and the second time {two!r}"

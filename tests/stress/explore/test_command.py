@@ -95,7 +95,9 @@ def test_a_required_outcome_has_a_token_and_a_search_goes_on(mine, tmp_path, cap
     first = capsys.readouterr().out
     assert "lost (required;" in first
     assert main(command) == Exit.PASS  # nothing is left to run
-    assert "28 schedules" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "14 schedules" in said
+    assert "1 PASS; 1 with all of the schedules; 1 not run again in a smaller size" in said
     assert main([*command, "--preemptions", "1"]) == Exit.USAGE
     assert "made with bound=None" in capsys.readouterr().err
 
@@ -105,6 +107,33 @@ def test_too_little_is_inconclusive(mine, capsys):
     assert main(command) == Exit.PASS
     assert "was never reached" in capsys.readouterr().out
     assert main([*command, "--fail-on", "inconclusive"]) == Exit.INCONCLUSIVE
+
+
+LONG = """
+def long(state, index):
+    for _ in range(200):
+        engine.sync.hook("step", None)
+
+SCENARIOS = (
+    made("mine.long", lambda params: [0], long, lambda state: Observation({"kept": 1}),
+         acceptable("kept", "")),
+    *SCENARIOS[1:],
+)
+"""
+
+
+def test_what_has_no_end_leaves_time_for_what_has_one(tmp_path, capsys):
+    path, out = tmp_path / "mine.py", tmp_path / "out.json"
+    path.write_text(MINE + LONG)
+    command = ["explore", "--all", "--scenarios", str(path), "--jobs", "1", "--budget", "3s"]
+    assert main([*command, "--json", str(out)]) == Exit.PASS
+    said = capsys.readouterr().out
+    assert "2 INCONCLUSIVE" in said  # one was deferred to the end of its larger size
+    assert "the budget ended before its first schedule" in said
+    report = json.loads(out.read_text())
+    _, long, bump = report["explored"]
+    assert (long["exhaustive"], bump["exhaustive"], bump["preemptions_done"]) == (False, True, 2)
+    assert long["preemptions_done"] in (0, 1)
 
 
 def test_a_token_that_does_not_fit_is_refused(mine, capsys):

@@ -1,8 +1,10 @@
 """One thread runs at a time, who could run is known, and every schedule can be reached."""
 
 import threading
+import time
 from math import comb
 
+import numpy
 import pytest
 
 import engine
@@ -148,6 +150,82 @@ def test_a_timeout_may_pass_and_need_not():
     assert set(keys(all_schedules(timed, 1))) == {"1", "empty"}
 
 
+def test_a_timeout_that_passes_takes_no_time_and_moves_the_clock():
+    def actor(state, index):
+        queue, got = state
+        before = sync.monotonic()
+        try:
+            queue.get(timeout=3_600.0 * (index + 1))
+        except sync.Empty:
+            got.append((index, sync.monotonic() - before))
+
+    def arbiter(state):
+        return Observation({str(sorted(state[1])): 1})
+
+    began = time.monotonic()
+    hours = toy(actor, setup=lambda params: (sync.queue(), []), arbiter=arbiter,
+                outcomes={"racy": lambda params: [acceptable("*", "")]})  # fmt: skip
+    seen = keys(all_schedules(hours, 1))
+    assert time.monotonic() - began < 60.0
+    # The second begins to wait when the first has waited, or before, or is the first to be woken.
+    assert set(seen) == {
+        "[(0, 3600.0), (1, 7200.0)]",
+        "[(0, 7200.0), (1, 7200.0)]",
+    }
+
+
+def test_a_deadline_passes_when_the_clock_says_so():
+    def actor(state, index):
+        queue, got = state
+        until = sync.monotonic() + 100.0
+        while sync.monotonic() < until:
+            try:
+                queue.get(timeout=30.0)
+            except sync.Empty:
+                got.append(sync.monotonic())
+
+    def arbiter(state):
+        return Observation({str(state[1]): 1})
+
+    waiting = toy(actor, setup=lambda params: (sync.queue(), []), arbiter=arbiter, crew=one_actor)
+    assert set(keys(all_schedules(waiting, 1))) == {"[30.0, 60.0, 90.0, 120.0]"}
+
+
+def test_threads_play_in_one_schedule_after_another_as_new_ones():
+    seen = []
+
+    def actor(state, index):
+        modes = engine.is_grad_enabled(), numpy.geterr()["over"]
+        seen.append((threading.get_ident(), threading.current_thread().name, modes))
+        engine.set_grad_enabled(False)
+        numpy.seterr(over="ignore")
+
+    before = threading.active_count()
+    with Lab(toy(actor), PARAMS) as lab:
+        for _ in range(20):
+            lab.run(Follow())
+        assert threading.active_count() == before + 3
+    assert threading.active_count() == before
+    assert len({number for number, _, _ in seen}) == 2
+    assert {name for _, name, _ in seen} == {"actor 0", "actor 1"}
+    assert {modes for _, _, modes in seen} == {(True, "warn")}
+
+
+def test_a_thread_that_was_broken_off_plays_no_more():
+    played = []
+
+    def actor(state, index):
+        played.append(threading.current_thread())
+        sync.queue().get()
+
+    before = threading.active_count()
+    with Lab(toy(actor), PARAMS) as lab:
+        for _ in range(3):
+            assert lab.run(Follow()).key == "deadlock"
+            assert threading.active_count() == before
+    assert len(set(played)) == 6
+
+
 def test_threads_that_the_engine_starts_are_controlled():
     def actor(state, index):
         x = engine.ones(4, requires_grad=True)
@@ -213,6 +291,20 @@ def test_a_thread_out_of_control_is_reported():
     schedules = all_schedules(outside, 1, most=50, patience=0.2)
     assert keys(schedules)["stuck"] == 2
     assert keys(schedules)["kept"] == len(schedules) - 2
+
+
+def test_a_thread_out_of_control_is_shown_where_it_is():
+    def waits_outside(lock):
+        with lock:
+            here()
+
+    outside = toy(lambda state, index: waits_outside(state), setup=lambda params: threading.Lock())
+    schedules = all_schedules(outside, 1, most=50, patience=0.2)
+    lost = next(schedule for schedule in schedules if schedule.key == "stuck")
+    assert "in waits_outside" in lost.stack
+    assert "with lock:" in lost.stack
+    assert "is stuck in" in lost.note
+    assert lost.stack.strip() in lost.note
 
 
 def test_worker_threads_that_only_wait_are_no_deadlock():

@@ -1,22 +1,37 @@
 """A search reaches every schedule once, ends when it is told to, and goes on where it stood."""
 
 import json
+import threading
+from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
 import pytest
 
+import engine
 from stress.core.child import Crash, Failure
 from stress.core.outcome import acceptable, interesting, required
 from stress.core.scenario import Observation
-from stress.explore import checkpoint, search
+from stress.explore import checkpoint, search, trial, work
 from stress.explore.checkpoint import Checkpoint, CheckpointError
 from stress.explore.explore import Plan, conclude
 from stress.explore.search import Search, Settings, work_through
 from stress.explore.show import timeline as shown_as_rows
 from stress.explore.token import decode
 from stress.explore.work import Request, repeat
-from tests.stress.explore.toys import ABBA, COUNT, HERE, aim, all_schedules, here, keys, steps, toy
+from tests.stress.explore.toys import (
+    ABBA,
+    COUNT,
+    HERE,
+    PARAMS,
+    aim,
+    all_schedules,
+    here,
+    keys,
+    steps,
+    toy,
+)
 
 
 def searched(scenario, seconds=30.0, look=lambda search: None, **settings):
@@ -96,6 +111,86 @@ def test_a_budget_that_ends_is_inconclusive(tmp_path):
     assert found.left
     assert explored.result.verdict == "INCONCLUSIVE"
     assert "the budget ended" in explored.result.reason
+
+
+@pytest.mark.parametrize(("schedules", "done"), [(0, -1), (1, -1), (2, 0), (5, 0), (6, 1), (14, 2)])
+def test_it_is_known_how_many_preemptions_are_done(schedules, done):
+    found = searched(LOSING, bound=2, schedules=schedules)
+    assert found.tally.schedules == schedules
+    assert found.done == done
+    assert found.exhausted == (done == 2)
+
+
+@pytest.mark.parametrize(
+    ("schedules", "words"),
+    [(0, "before its first schedule"),
+     (1, "after 1 schedules; "),
+     (7, "after 7 schedules, every one of up to 1 preemptions among them; ")],
+)  # fmt: skip
+def test_what_a_budget_that_ended_has_proved_is_said(schedules, words, tmp_path):
+    found = searched(toy(steps(2)), bound=2, schedules=schedules)
+    found.settings = Settings(bound=2)  # it could have gone on
+    explored = judged(found, tmp_path)
+    assert explored.result.verdict == "INCONCLUSIVE"
+    assert words in explored.result.reason
+    assert explored.part == ("up to 1" if schedules == 7 else "some")
+
+
+def in_size(size, scenario, **settings):
+    found = Search(aim(scenario, replace(PARAMS, size=size)), Settings(**settings))
+    work_through(found, [HERE], 30.0, lambda search: None)
+    return found
+
+
+def adds_in_place(state, index):
+    state.reshape(-1).backward(engine.ones(state.shape), accumulation="racy")
+
+
+def with_a_gradient(params):
+    leaf = engine.zeros(params.size, requires_grad=True)
+    leaf.grad = engine.zeros(params.size)
+    return leaf
+
+
+ADDING = toy(adds_in_place, setup=with_a_gradient)
+
+
+def test_a_smaller_size_is_spared_where_it_would_show_the_same():
+    large, small = in_size(4, LOSING, bound=1), in_size(1, LOSING, bound=1)
+    assert large.spares(small)
+    assert not small.spares(large)
+    assert large.tally == small.tally  # or it would show something else
+    begun = Search(large.target, large.settings)
+    assert begun.spares(small)  # for as long as it may
+    assert not begun.exhausted
+    other = Search(aim(LOSING, replace(PARAMS, size=1, mode="locked")), large.settings)
+    assert not large.spares(other)
+
+
+def test_a_smaller_size_is_not_spared_where_it_could_show_something_else():
+    large, small = in_size(4, ADDING, bound=1), in_size(1, ADDING, bound=1)
+    assert not large.spares(small)
+    assert large.tally.schedules > small.tally.schedules
+    declares = {1: [required("lost", "")], 4: [acceptable("lost", "")]}
+    kept = acceptable("kept", "")
+    sized = replace(LOSING, outcomes={"racy": lambda params: [kept, *declares[params.size]]})
+    assert not in_size(4, sized, bound=1).spares(in_size(1, sized, bound=1))
+    cut = in_size(4, LOSING, bound=1, schedules=3)
+    assert not cut.spares(in_size(1, LOSING, bound=1))
+
+
+def test_what_a_thread_out_of_control_does_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(work, "Lab", partial(trial.Lab, patience=0.1))
+
+    def actor(state, index):
+        with state:
+            here()
+
+    outside = toy(actor, setup=lambda params: threading.Lock())
+    explored = judged(searched(outside, bound=1), tmp_path)
+    assert explored.result.verdict == "FAIL"
+    assert "unknown outcome 'stuck'" in explored.result.reason
+    assert "with state:" in explored.result.stacks
 
 
 def test_nothing_to_decide_is_inconclusive(tmp_path):
@@ -182,7 +277,8 @@ def interrupted(path, settings, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         work_through(part, [HERE], 30.0, stop)
-    kept.look(part, now=True)
+    kept.keep(part)
+    kept.write()
     return part
 
 
@@ -206,7 +302,8 @@ def test_a_search_goes_on_where_it_stood(strategy, tmp_path, monkeypatch):
 def test_a_checkpoint_of_another_search_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "x"
     kept = Checkpoint(path, Settings(bound=1))
-    kept.look(Search(aim(LONG), Settings(bound=1)), now=True)
+    kept.keep(Search(aim(LONG), Settings(bound=1)))
+    kept.write()
     with pytest.raises(CheckpointError, match="made with bound=1; use the same"):
         Checkpoint(path, Settings(bound=2))
     monkeypatch.setattr(checkpoint, "hook_set", lambda: ("x.py lock",))
