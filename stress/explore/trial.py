@@ -94,7 +94,12 @@ class Points:
 
 
 def shown(subject: object) -> str:
-    """The gradient that ``subject`` has, if it is short."""
+    """The gradient that ``subject`` has, if it is short.
+
+    Not of a Tensor, which takes a lock to read it: that would be a point that the schedule lacks.
+    """
+    if isinstance(subject, engine.Tensor):
+        return ""
     grad: Any = getattr(subject, "grad", None)
     short = isinstance(grad, np.ndarray) and grad.size <= SHOWN
     return " ".join(str(grad).split()) if short else ""

@@ -7,12 +7,15 @@ from contextlib import ExitStack
 from operator import attrgetter
 from typing import Any
 
+from engine import freeing
 from engine.graph import Edge, Leaf, Node
+from engine.hooks import HookList, RemovableHandle
+from engine.opnode import OpNode
 from engine.releasing import Releasing
 from engine.runtime import execute, plan
 from engine.runtime.task import Gather, GraphTask
 from engine.values import Value
-from stress.mutants.mutant import Mutant, schedules, threads
+from stress.mutants.mutant import Mutant, gap, schedules, threads
 
 __all__ = ["MUTANTS"]
 
@@ -54,17 +57,40 @@ def reachable_by_recursion(roots: Sequence[Edge]) -> list[Node]:
     return sorted(found, key=attrgetter("seq"), reverse=True)
 
 
-def complete_early(self: GraphTask, position: int, slot: int, g: Value | None) -> bool:
-    """Say that a node is complete although its last contribution is still to come."""
-    gather = self.gathers[position]
-    last = gathered(self, position, slot, g)
-    if not last and not gather.folding and gather.done == len(gather.cells) - 1:
-        gather.done += 1
-        return True
-    return last
+def free_by_recursion(self: freeing._Ends, node: Any) -> None:
+    """Let go of what a node leads to, and of what that leads to, by a call for each."""
+    edges, node.edges = node.edges, ()
+    for edge in edges:
+        if edge is not None:
+            free_by_recursion(self, edge[0])
 
 
-gathered = GraphTask.gather
+def look_away(self: OpNode, *changed: Any) -> None:
+    """Go on with what was saved, although it has been written to."""
+
+
+def raise_the_first_to_come(task: GraphTask) -> None:
+    """Raise what was met first in time, and forget the others."""
+    (_, error), *_ = task.errors
+    task.errors = ()
+    raise error
+
+
+def register_unsafely(self: HookList, hook: Any) -> RemovableHandle:
+    """Look which hooks there are, and put a new list in their place."""
+    key, hooks = object(), self._hooks.copy()
+    gap(self)
+    self._hooks = {**hooks, key: hook}
+    return RemovableHandle(self, key)
+
+
+def discard_unsafely(self: HookList, key: object) -> None:
+    """The same with one fewer."""
+    hooks = self._hooks.copy()
+    gap(self)
+    hooks.pop(key, None)
+    self._hooks = hooks
+
 
 drive = execute.Participant.drive
 
@@ -101,6 +127,30 @@ MUTANTS = (
         "the graph is walked by recursion, so that its depth needs stack",
         [(plan, "_reachable", reachable_by_recursion)],
         (threads("guarded.deep", "locked", 1),),
+    ),
+    Mutant(
+        "recursion-on-free",
+        "a graph is freed by recursion, so that its depth needs stack",
+        [(freeing._Ends, "_free", free_by_recursion)],
+        (threads("guarded.deep", "locked", 1), threads("guarded.deep", "functional", 1)),
+    ),
+    Mutant(
+        "version-ignored",
+        "a backward goes on with a saved value that has been written to",
+        [(OpNode, "_raise_changed", look_away)],
+        (schedules("saved.written", "locked"), threads("saved.written", "functional")),
+    ),
+    Mutant(
+        "first-error-in-time",
+        "of several errors the first to come is raised, and the others are dropped",
+        [(execute, "_raise_first", raise_the_first_to_come)],
+        (threads("errors.two", "locked"),),
+    ),
+    Mutant(
+        "hook-handles-race",
+        "hooks are added and taken out by putting a new list in the place of the old one",
+        [(HookList, "register", register_unsafely), (HookList, "discard", discard_unsafely)],
+        (schedules("handles.removed", "functional"),),
     ),
     Mutant(
         "lock-around-hook",

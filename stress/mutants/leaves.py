@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from engine import sync
+from engine import sparse, sync
+from engine.differentiable import Differentiable
 from engine.graph import Leaf, Node
 from engine.runtime.accumulate import locked, merge, racy
 from engine.runtime.accumulate.policy import Capture, Staged
@@ -116,6 +117,17 @@ def write_captured(self: Capture) -> None:
             sound(node, [np.array(self.staged[position])], 0)
 
 
+def no_lock_for_users(self: Differentiable) -> nullcontext[None]:
+    """A block that keeps nobody out."""
+    return nullcontext()
+
+
+def last_of_each(ids: Any, rows: Any, size: int, axis: int = 0) -> tuple[Any, Any]:
+    """Each id once, with the last of its rows alone."""
+    unique, place = np.unique(ids[::-1], return_index=True)
+    return unique, rows.take(len(ids) - 1 - place, axis)
+
+
 MUTANTS = (
     Mutant(
         "no-lock",
@@ -145,7 +157,19 @@ MUTANTS = (
         "rebind",
         "racy puts a new array in the place of .grad, instead of adding in place",
         [(racy, "_add_racy", rebind)],
-        (schedules("reset.take", "racy", 4),),
+        (schedules("accumulate.ones", "racy"), schedules("reset.take", "racy", 4)),
+    ),
+    Mutant(
+        "grad-lock-open",
+        "grad_lock, which users take, locks nothing",
+        [(Differentiable, "grad_lock", property(no_lock_for_users))],
+        (schedules("step.counted", "locked"), threads("step.counted", "locked")),
+    ),
+    Mutant(
+        "rows-dropped",
+        "of the gradients of a row that is looked up several times only the last counts",
+        [(sparse, "sum_by_id", last_of_each)],
+        (threads("guarded.rows", "locked", 8), schedules("guarded.rows", "reproducible")),
     ),
     Mutant(
         "double-count",

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine import modes
 from engine.runtime.handle import Handle
+from engine.runtime.pool import WorkerPool
 from engine.runtime.task import GraphTask
 from stress.mutants.mutant import Mutant, gap, schedules, threads
 
@@ -45,6 +46,20 @@ def pop_and_keep(self: GraphTask) -> int | None:
     return position
 
 
+def youngest_first(self: WorkerPool) -> Any:
+    """Take what was submitted last."""
+    with self._lock:
+        if not self._backlog:
+            self.idle += not self._closed
+            return None
+        return self._backlog.popitem(last=True)[0].run
+
+
+def never_late(self: Handle) -> bool:
+    """Say that there is time left."""
+    return False
+
+
 def unchanged(seen: Any, **also: Any) -> nullcontext[None]:
     """The modes that the worker has, whatever the caller's are."""
     return nullcontext()
@@ -73,6 +88,18 @@ MUTANTS = (
         "a node that was offered is given to two participants",
         [(GraphTask, "_pop_offer", pop_and_keep)],
         (threads("pool.order", "locked"),),
+    ),
+    Mutant(
+        "youngest-first",
+        "a worker that has finished takes the task that was submitted last",
+        [(WorkerPool, "_next", youngest_first)],
+        (threads("tasks.history", "locked"),),
+    ),
+    Mutant(
+        "deadline-ignored",
+        "a submitted backward goes on although its time is up",
+        [(Handle, "check", never_late)],
+        (threads("handles.deadline", "locked"), threads("handles.deadline", "functional")),
     ),
     Mutant(
         "modes-left-behind",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from engine import exact
+from engine.runtime.accumulate.locked import Locked
+from engine.runtime.accumulate.reproducible import Reproducible
 from engine.runtime.accumulate.tickets import Fold, Tickets
 from stress.mutants.mutant import Mutant, gap, schedules, threads
 
@@ -32,6 +34,22 @@ def keep_all(self: Tickets, number: int) -> None:
     """Leave the ticket of a backward that failed as it is."""
 
 
+def advance_at_once(self: Tickets) -> None:
+    """Add what has its turn, although another thread may be adding what was before it."""
+    while True:
+        with self._lock:
+            fold = self._pop()
+        if fold is None:
+            return
+        gap(self)
+        fold()
+
+
+def round_at_once(self: Reproducible) -> None:
+    """Add as `locked` does: every sum is rounded."""
+    Locked.commit(self)
+
+
 _running = Tickets.begin.__globals__["_running"]
 
 
@@ -41,6 +59,21 @@ MUTANTS = (
         "ordered adds what comes, without waiting for lower tickets",
         [(Tickets, "arrive", fold_at_once)],
         (schedules("accumulate.bits", "ordered", 64),),
+    ),
+    Mutant(
+        "folds-overtake",
+        "ordered lets a thread add the next ticket's while another still adds the one before",
+        [(Tickets, "_advance", advance_at_once)],
+        (schedules("accumulate.bits", "ordered", 64, crew=3),),
+    ),
+    Mutant(
+        "rounded-early",
+        "reproducible rounds after every contribution, not at the end",
+        [(Reproducible, "commit", round_at_once)],
+        (
+            threads("accumulate.bits", "reproducible", 64),
+            threads("guarded.carried", "reproducible"),
+        ),
     ),
     Mutant(
         "ticket-counter-unlocked",

@@ -55,13 +55,17 @@ class Fixture:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One trial. ``wrong``: actor *i* alone writes item *i*; ``outputs``: immutable."""
+    """One trial. ``wrong``: actor *i* alone writes item *i*; ``outputs``: immutable.
+
+    ``array``: what ``.grad`` was at the beginning, if it was there.
+    """
 
     fixture: Fixture
     way: Way
     leaf: engine.Tensor
     outputs: Sequence[engine.Tensor]
     wrong: list[int]
+    array: Array | None = None
 
     @property
     def offered(self) -> int:
@@ -89,9 +93,11 @@ def start_ones(fixture: Fixture) -> State:
     """A fresh leaf; explored, with a gradient: the first is written under its lock in any mode."""
     params = fixture.params
     leaf = fresh_leaf(params)
+    array = None
     if params.explored and params.mode != "functional":
         leaf.grad = engine.zeros_like(leaf)
-    return State(fixture, Way(params.mode), leaf, (), [0] * params.threads)
+        array = leaf.grad.numpy()
+    return State(fixture, Way(params.mode), leaf, (), [0] * params.threads, array)
 
 
 def add_ones(state: State, index: int) -> None:
@@ -114,6 +120,8 @@ def count_ones(state: State) -> Observation:
              "doubled": counted.most}  # fmt: skip
     note = f"up to {counted.worst} contributions missing from an element" if counted.worst else ""
     seen = {fate: times for fate, times in fates.items() if times}
+    if state.array is not None and not np.shares_memory(state.array, total):
+        seen["rebound"] = 1
     return Observation(seen, counted.lost, state.offered * total.size, note=note)
 
 
@@ -124,13 +132,17 @@ def racy_ones(params: Params) -> Sequence[Outcome]:
         acceptable("kept", "the contribution is in every element"),
         shows("lost", "racy: a concurrent in-place addition was overwritten"),
         forbidden("doubled", "racy may lose, but counts no contribution twice"),
+        REBOUND,
     )
 
+
+REBOUND = forbidden("rebound", "what is added to a .grad is added in place, as in PyTorch")
 
 ALL_COUNT = always(
     acceptable("kept", "every contribution counts exactly once"),
     forbidden("lost", "outside of racy nothing is lost"),
     forbidden("doubled", "nothing counts twice"),
+    REBOUND,
 )
 
 ONES = Scenario(

@@ -2,44 +2,63 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum
 
 import numpy as np
 
 import engine
+from engine.nn import functional
 from stress.core.outcome import acceptable, forbidden
 from stress.core.scenario import Observation, Params, Scenario
 from stress.oracles.trap import GradTrap
 from stress.scenarios.common import (
+    EXACT,
     Array,
     Way,
     always,
     everywhere,
     fresh_leaf,
+    quick_in,
     same_bits,
     tally,
+    times,
     trapped,
 )
 
-__all__ = ["CARRIED", "DEEP"]
+__all__ = ["CARRIED", "DEEP", "ROWS"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """What the trials of one run share. Immutable, but for the trap."""
+    """What the trials of one run share. Immutable, but for the trap.
+
+    ``swallowed``: names of errors that finalizers raised, and Python only reports; appended to by
+    any thread: atomic.
+    """
 
     params: Params
     trap: GradTrap | None
+    swallowed: list[str]
 
 
 @contextmanager
 def watched(params: Params) -> Iterator[Fixture]:
-    """The trap, in the mode that has one."""
-    with trapped(params) as trap:
-        yield Fixture(params, trap)
+    """The trap, in the mode that has one; and what happens in finalizers. Process-wide."""
+    swallowed: list[str] = []
+
+    def keep(args: sys.UnraisableHookArgs) -> None:
+        swallowed.append(args.exc_type.__name__)
+
+    before, sys.unraisablehook = sys.unraisablehook, keep
+    try:
+        with trapped(params) as trap:
+            yield Fixture(params, trap, swallowed)
+    finally:
+        sys.unraisablehook = before
 
 
 # -- 32: a long chain ------------------------------------------------------------------------------
@@ -76,6 +95,8 @@ def judge_chains(state: Chains) -> Observation:
     """Every chain gave its gradient."""
     right = sum(state.right)
     fates = {"kept": right, "wrong": len(state.right) - right}
+    swallowed, state.fixture.swallowed[:] = list(state.fixture.swallowed), ()
+    fates |= {f"swallowed {error}": swallowed.count(error) for error in swallowed}
     return Observation(tally(state.fixture.trap, fates))
 
 
@@ -169,4 +190,69 @@ CARRIED = Scenario(
     sizes=lambda edge: (1_000,),
     minimum=lambda params: 10,
     explore=lambda params: (),
+)
+
+
+# -- 3: rows that are looked up again and again ----------------------------------------------------
+
+LOOKED_UP = (0, 1, 0, 2, 0, 1)  # rows of a table, some of them several times
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """One trial. ``table``: a leaf whose gradients are rows."""
+
+    params: Params
+    way: Way
+    table: engine.Tensor
+
+    @property
+    def each(self) -> int:
+        """Backwards of one actor."""
+        return times(self.params, 20)
+
+
+def start_rows(params: Params) -> Lookups:
+    """A fresh table."""
+    shape = (max(LOOKED_UP) + 1, params.size)
+    table = engine.zeros(*shape, dtype=params.dtype, requires_grad=True)
+    return Lookups(params, Way(params.mode), table)
+
+
+def look_up(state: Lookups, index: int) -> None:
+    """Backwards of lookups: a row's gradients of one backward come several times, too."""
+    for _ in range(state.each):
+        rows = functional.embedding(np.array(LOOKED_UP), state.table, sparse=True)
+        state.way([rows], [state.table], [engine.ones_like(rows)])
+
+
+def judge_rows(state: Lookups) -> Observation:
+    """Each row has a one for each time that it was looked up."""
+    assert state.table.grad is not None
+    total: Array = np.asarray(state.table.grad.to_dense())
+    backwards = state.each * state.params.threads
+    wanted = backwards * np.bincount(LOOKED_UP)[:, None]
+    lost, doubled = bool(np.any(total < wanted)), bool(np.any(total > wanted))
+    fates = {"kept": 0 if lost or doubled else backwards, "lost": lost, "doubled": doubled}
+    return Observation(tally(None, fates))
+
+
+ROWS = Scenario(
+    3,
+    "guarded.rows",
+    "threads look up rows of one table, the same ones again and again: the sum counts them",
+    "backwards",
+    start_rows,
+    look_up,
+    judge_rows,
+    dict.fromkeys(
+        EXACT,
+        always(
+            acceptable("kept", "a row counts as often as it was looked up"),
+            forbidden("*", "outside of racy no row is lost or counted twice"),
+        ),
+    ),
+    sizes=lambda edge: (8,),
+    explore=lambda params: (replace(params, size=1, explored=True),),
+    tags=quick_in("locked"),
 )

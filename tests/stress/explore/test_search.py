@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import engine
+from engine import sync
 from stress.core.child import Crash, Failure
 from stress.core.outcome import acceptable, interesting, required
 from stress.core.scenario import Observation
@@ -97,6 +98,25 @@ def test_each_finding_has_its_token_and_its_timeline(tmp_path):
     for token, timeline in zip(result.tokens, result.timelines, strict=True):
         again = repeat(Request(aim(COUNT), decode(token).decisions, times=1), lambda number: None)
         assert shown_as_rows(again.schedule) == timeline
+
+
+def test_what_a_replay_shows_takes_no_locks():
+    """The same decisions, although the subject of a point has a ``.grad`` that is read with one."""
+
+    def announce(state, index):
+        for _ in range(2):
+            assert sync.hook is not None
+            sync.hook("toy", state)
+
+    def leaf(params):
+        made = engine.zeros(1, requires_grad=True)
+        made.grad = engine.ones(1)
+        return made
+
+    scenario = toy(announce, setup=leaf)
+    for schedule in all_schedules(scenario, 1):
+        again = repeat(Request(aim(scenario), schedule.chosen, times=2), lambda number: None)
+        assert again.problem == ""
 
 
 def test_what_is_required_and_out_of_reach_is_inconclusive(tmp_path):
