@@ -1,9 +1,10 @@
 """The coding oracle: the final array names the contributions that were lost, doubled or torn.
 
-Contribution *c* adds ``4**c`` to every element. Digit *c* of an element, in base 4, is then how
-often *c* arrived there: 0 lost, 1 kept, 2 or 3 doubled; and no digit carries into the next before
-a contribution arrived four times. A contribution that is missing from some elements and present in
-others was torn. Exact: a full set stays below the largest integer that the dtype counts to.
+Contribution *c* adds ``4**c`` to every element, to both parts of a complex one. Digit *c* of an
+element, in base 4, is then how often *c* arrived there: 0 lost, 1 kept, 2 or 3 doubled; and no
+digit carries into the next before a contribution arrived four times. A contribution that is missing
+from some elements and present in others was torn. Exact: a full set stays below the largest integer
+that the dtype counts to.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ __all__ = ["Coding", "Decoded"]
 
 Array = npt.NDArray[Any]
 
-CAPACITY = {"float32": 12, "float64": 26, "int32": 15, "int64": 31}  # digits of base 4 held exactly
+CAPACITY = {  # digits of base 4 held exactly
+    "float16": 5, "float32": 12, "float64": 26, "int32": 15, "int64": 31,
+    "complex64": 12, "complex128": 26,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +77,11 @@ class Coding:
 
     def value(self, index: int) -> Any:
         """What contribution ``index`` adds to every element: a scalar of the dtype."""
-        return self.dtype.type(4**index)
+        return self.dtype.type(4**index * (1 + 1j if self.dtype.kind == "c" else 1))
 
     def decode(self, total: Array, count: int) -> Decoded:
         """What became of contributions 0 … ``count``-1 that were added to ``total``."""
-        flat = total.reshape(-1)
+        flat = parts(total)
         full = (4**count - 1) // 3  # every digit 1
         wrong = flat[flat != full]
         if not wrong.size:
@@ -86,6 +90,12 @@ class Coding:
         codes, times = np.unique(wrong[sane].astype(np.int64), return_counts=True)
         digits = codes[:, None] >> (2 * np.arange(count)) & 3
         return classify(digits, times, int(flat.size), int(np.count_nonzero(~sane)))
+
+
+def parts(total: Array) -> Array:
+    """Its elements in a row; of complex ones both parts, each of which may be lost by itself."""
+    flat = np.ascontiguousarray(total).reshape(-1)
+    return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
 
 
 def classify(digits: Array, times: Array, size: int, strange: int) -> Decoded:

@@ -11,6 +11,7 @@ import numpy as np
 import engine
 from stress.core.outcome import Outcome, acceptable, forbidden, interesting, required
 from stress.core.scenario import Observation, Params, Scenario, quick
+from stress.gilprobe import gil_enabled
 from stress.oracles.coding import Coding
 from stress.oracles.count import count
 from stress.oracles.trap import GradTrap
@@ -25,19 +26,26 @@ from stress.scenarios.common import (
     fresh_leaf,
     private,
     quick_in,
+    scattered,
     times,
     trapped,
 )
 
-__all__ = ["FIRST", "ONES", "SIZES", "Fixture", "coded", "coded_gradients", "named"]
+__all__ = ["FIRST", "ONES", "SCATTERED", "SIZES", "Fixture", "coded", "coded_gradients", "named"]
 
 
 # Elements from which on collisions are so frequent that a racy run without one has no power.
 LOSS_SHOWS = 1_000_000
 
 
-# Elements from which on a racy run has to show its loss, or else is inconclusive.
+# Elements from which on a racy run has to show its loss where there is no GIL, or else is
+# inconclusive. With it an addition of so few is over before the system has woken another thread.
 RACES = 10_000
+
+
+def shows_loss(params: Params) -> bool:
+    """Whether a racy run without a loss has no power."""
+    return params.size >= (LOSS_SHOWS if gil_enabled() else RACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ def count_ones(state: State) -> Observation:
 
 def racy_ones(params: Params) -> Sequence[Outcome]:
     """Losing is allowed in racy mode, and on large arrays it must show."""
-    shows = required if params.size >= RACES or params.explored else interesting
+    shows = required if shows_loss(params) or params.explored else interesting
     return (
         acceptable("kept", "the contribution is in every element"),
         shows("lost", "racy: a concurrent in-place addition was overwritten"),
@@ -269,8 +277,12 @@ def decode_all(state: State) -> Observation:
 
 def racy_codes(params: Params) -> Sequence[Outcome]:
     """Losing is allowed in racy mode; on large arrays collisions tear, and that must show."""
-    tears = params.size >= RACES or (params.explored and params.size > 1)
-    shows = required if tears else interesting
+    return torn(shows_loss(params) or (params.explored and params.size > 1))
+
+
+def torn(must: bool) -> Sequence[Outcome]:
+    """What racy may do; ``must``: tearing is so likely that it has to show."""
+    shows = required if must else interesting
     return (
         acceptable("kept", "the contribution is in every element"),
         shows("torn", "racy: overwritten in some elements, kept in others"),
@@ -309,4 +321,29 @@ SIZES = Scenario(
     sizes=lambda edge: (1, edge - 1, edge, 10_000, 1_000_000),
     minimum=lambda params: 1_000 if params.size < LOSS_SHOWS else 200,
     tags=of_sizes,
+)
+
+
+def start_scattered(fixture: Fixture) -> State:
+    """A leaf whose ``.grad`` lies all over memory."""
+    state = start_ones(fixture)
+    state.leaf.grad = scattered(fixture.params)
+    return state
+
+
+SCATTERED = Scenario(
+    3,
+    "accumulate.scattered",
+    "coded contributions to a .grad that NumPy adds to by pieces: racy tears on every build",
+    "contributions",
+    start_scattered,
+    add_codes,
+    decode_all,
+    {
+        "racy": lambda params: torn(not params.explored or params.size > 1),
+        **dict.fromkeys(EXACT, ALL_KEPT),
+    },
+    prepare=coded,
+    minimum=lambda params: 1_000,
+    tags=quick_in("racy", "locked"),
 )

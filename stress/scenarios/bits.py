@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from math import fsum
 
 import numpy as np
 
 import engine
+from engine.errors import DTypeError
 from stress.core.outcome import Outcome, acceptable, forbidden, interesting, required
 from stress.core.scenario import Observation, Params, Scenario
 from stress.oracles.coding import Coding
@@ -39,14 +40,16 @@ ROWS = 3  # that a bias is stretched to
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A sort of leaf. Immutable. ``rows``: of the output that it is added to, 0 for its own shape.
+    """A sort of leaf. Immutable. ``rows``: of what it is added to, 0 for its own shape.
 
-    ``gradients``: that of contribution *c* holds its code in one row, and zeros in the others.
+    ``other``: the dtype of that. ``gradients``: that of contribution *c* holds its code in one row,
+    and zeros in the others.
     """
 
     dtype: str
     shape: tuple[int, ...]
     rows: int
+    other: str
     gradients: Sequence[engine.Tensor]
 
     def leaf(self) -> engine.Tensor:
@@ -57,7 +60,7 @@ class Kind:
         """What the leaf is stretched to."""
         stretched: engine.Tensor = leaf.reshape(self.shape)
         if self.rows:
-            stretched = leaf + engine.zeros(self.rows, self.shape[-1], dtype=self.dtype)
+            stretched = leaf + engine.zeros(self.rows, self.shape[-1], dtype=self.other)
         return stretched
 
 
@@ -73,35 +76,46 @@ class Kinds:
 
 @dataclass(frozen=True, slots=True)
 class Stretched:
-    """One trial. ``wrong``: actor *i* alone writes item *i*."""
+    """One trial. ``wrong``: actor *i* alone writes item *i*.
+
+    ``integers``: dtypes of leaves that should have been refused, appended in any thread: atomic.
+    """
 
     fixture: Kinds
     way: Way
     leaves: Sequence[engine.Tensor]
     wrong: list[int]
+    integers: list[str] = field(default_factory=list)
 
 
-def kind(dtype: str, shape: tuple[int, ...], rows: int, total: int) -> Kind:
+def kind(dtype: str, shape: tuple[int, ...], rows: int, other: str, total: int) -> Kind:
     """A sort of leaf with the gradients of ``total`` contributions."""
     code = Coding(dtype)
     gradients = []
     for c in range(total):
-        g = np.zeros((rows, shape[-1]) if rows else shape, dtype)
+        g = np.zeros((rows, shape[-1]) if rows else shape, np.result_type(dtype, other))
         g[c % rows if rows else ...] = code.value(c)
         gradients.append(engine.from_numpy(g))
-    return Kind(dtype, shape, rows, gradients)
+    return Kind(dtype, shape, rows, other, gradients)
 
 
 @contextmanager
 def kinds(params: Params) -> Iterator[Kinds]:
-    """Leaves of both dtypes, a bias and a row among them; float32 tells 12 contributions apart."""
-    each = times(params, max(1, 12 // params.threads))
-    total = each * params.threads
-    shapes = [("float64", (params.size,), 0), ("float64", (1, params.size), ROWS)]
-    if total <= Coding("float32").capacity:
-        shapes += [("float32", (params.size,), ROWS), ("float32", (1, params.size), 0)]
+    """Leaves of all dtypes, biases and rows among them; float16 tells 5 contributions apart."""
+    each = times(params, max(1, 4 // params.threads))
+    total, size = each * params.threads, params.size
+    sorts = [
+        ("float64", (size,), 0, "float64"),
+        ("float64", (1, size), ROWS, "int64"),  # integers cannot require grad, but they meet leaves
+        ("float32", (size,), ROWS, "float32"),
+        ("float32", (1, size), 0, "float32"),
+        ("float32", (size,), ROWS, "int64"),  # the sum is float64, its gradient float32 again
+        ("float16", (size,), ROWS, "bool"),
+        ("complex64", (size,), ROWS, "float32"),
+    ]
+    fitting = [sort for sort in sorts if total <= Coding(sort[0]).capacity]
     with trapped(params) as trap:
-        yield Kinds(params, each, [kind(*shape, total) for shape in shapes], trap)
+        yield Kinds(params, each, [kind(*sort, total) for sort in fitting], trap)
 
 
 def start_kinds(fixture: Kinds) -> Stretched:
@@ -112,8 +126,12 @@ def start_kinds(fixture: Kinds) -> Stretched:
 
 
 def add_kinds(state: Stretched, index: int) -> None:
-    """One backward of all leaves for each contribution."""
+    """One backward of all leaves for each contribution; no leaf of integers."""
     fixture = state.fixture
+    for dtype in ("int64", "bool"):
+        with suppress(DTypeError):
+            engine.zeros(1, dtype=dtype, requires_grad=True)
+            state.integers.append(dtype)
     for c in range(index * fixture.each, (index + 1) * fixture.each):
         pairs = list(zip(fixture.kinds, state.leaves, strict=True))
         outputs = [kind.output(leaf) for kind, leaf in pairs]
@@ -134,8 +152,9 @@ def judge_kinds(state: Stretched) -> Observation:
     offered = fixture.each * fixture.params.threads
     if fixture.trap is not None:
         samples, wrong = offered * len(state.leaves), sum(state.wrong)
-        return Observation(tally(fixture.trap, {"kept": samples - wrong, "wrong": wrong}))
-    seen: Counter[str] = Counter()
+        fates = {"kept": samples - wrong, "wrong": wrong, "integer leaf": len(state.integers)}
+        return Observation(tally(fixture.trap, fates))
+    seen: Counter[str] = Counter({"integer leaf": len(state.integers)})
     lost = 0
     for kind, leaf in zip(fixture.kinds, state.leaves, strict=True):
         total = state.way.read(leaf)
@@ -143,11 +162,14 @@ def judge_kinds(state: Stretched) -> Observation:
         decoded = Coding(kind.dtype).decode(total, offered)
         seen.update(decoded.outcomes)
         lost += decoded.missing
-    size = offered * sum(leaf.numel() for leaf in state.leaves)
+    size = offered * sum(leaf.numel() << (leaf.dtype.kind == "c") for leaf in state.leaves)
     return Observation(+seen, lost, size)
 
 
+REFUSED = forbidden("integer leaf", "integers and masks cannot require grad: DTypeError")
+
 LIKE_THE_LEAF = (
+    REFUSED,
     forbidden("another shape or dtype", "a gradient has the shape and the dtype of its leaf"),
     forbidden("doubled", "no contribution counts twice"),
     forbidden("strange", "every element is the sum of some set of contributions"),
@@ -156,7 +178,7 @@ LIKE_THE_LEAF = (
 DTYPES = Scenario(
     4,
     "accumulate.dtypes",
-    "float32 and float64 leaves, some stretched by broadcasting: sums in their shape and dtype",
+    "leaves of all dtypes, some stretched to integers or masks: sums in their shape and dtype",
     "contributions",
     start_kinds,
     add_kinds,
@@ -177,7 +199,7 @@ DTYPES = Scenario(
                 *LIKE_THE_LEAF,
             ),
         ),
-        "functional": FUNCTIONAL,
+        "functional": lambda params: (*FUNCTIONAL(params), REFUSED),
     },
     prepare=kinds,
     tags=quick_in("locked"),

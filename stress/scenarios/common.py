@@ -29,6 +29,7 @@ __all__ = [
     "private",
     "quick_in",
     "same_bits",
+    "scattered",
     "tally",
     "times",
     "trapped",
@@ -38,6 +39,8 @@ Array = npt.NDArray[Any]
 Declare = Callable[[Params], Sequence[Outcome]]
 
 Tensors = engine.Tensor | Sequence[engine.Tensor]
+
+LINE = 64  # bytes of a line of a cache
 
 EXACT = ("locked", "ordered", "reproducible")  # modes of `.grad` that lose nothing
 
@@ -75,6 +78,18 @@ def trapped(params: Params) -> AbstractContextManager[GradTrap | None]:
 def fresh_leaf(params: Params) -> engine.Tensor:
     """A leaf of zeros without a gradient."""
     return engine.zeros(params.size, dtype=params.dtype, requires_grad=True)
+
+
+def scattered(params: Params) -> engine.Tensor:
+    """Zeros, each in a cache line of its own and at no address that is a multiple of its size.
+
+    NumPy goes through such an array in pieces of 8 192 elements, each copied, added to and copied
+    back: slow enough for threads to meet with the GIL, too, and what one writes back the other
+    loses. A model of large arrays at sizes that cost little.
+    """
+    size = np.dtype(params.dtype).itemsize
+    memory = bytearray(params.size * LINE + size)
+    return engine.from_numpy(np.ndarray((params.size,), params.dtype, memory, 1, (LINE,)))
 
 
 def arrays(results: Sequence[engine.Tensor | None]) -> tuple[Array, ...]:

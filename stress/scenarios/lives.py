@@ -1,7 +1,8 @@
 """Lives of processes: what the scenarios of ``process`` run in an interpreter of its own.
 
-``python -m stress.scenarios.lives NAME MODE``: prints a line that begins with ``leaving`` when it
-is about to end, and before that what it has found to be wrong, a line each.
+``python -m stress.scenarios.lives NAME MODE SIZE``: prints a line that begins with ``leaving`` when
+it is about to end, and before that what it has found to be wrong, a line each; but ``took SECONDS``
+is how long something took that should be quick, and ``noted`` begins what is worth knowing.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from stress.scenarios.common import Array, Way
 
 SIDE = 200  # of the square arrays
 PATIENCE = 15.0  # seconds until somebody who should have come will not
-CHAIN = 100_000  # nodes
-STACK = 512 * 1024  # bytes, of the thread that walks and frees the chain
+CHAIN = 100_000  # nodes; SIZE where that is said
+STACKS = 512 * 1024, 256 * 1024  # bytes, of a worker and a thread that walk and free a chain
 GRAPHS = 1_000
 GROWTH = 20_000  # bytes a graph: an array of one is twice as large
 NEVER = threading.Event()
@@ -55,6 +56,10 @@ def started(action: Callable[[], object], name: str = "life") -> threading.Threa
 
 
 # -- 28: the interpreter exits ---------------------------------------------------------------------
+
+
+def nothing(mode: str) -> None:
+    """What every life takes, on this machine, at this moment."""
 
 
 def exit_idle(mode: str) -> None:
@@ -150,9 +155,11 @@ def interrupt(mode: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     expected = long_backward(mode, engine.ones(SIDE, SIDE, requires_grad=True))
     leaf, began = engine.ones(SIDE, SIDE, requires_grad=True), threading.Event()
+    struck = []
 
     def strike() -> None:
         began.wait(PATIENCE)
+        struck.append(monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
     killer = started(strike)
@@ -163,8 +170,9 @@ def interrupt(mode: str) -> None:
             NEVER.wait(PATIENCE)  # it comes when all is done
         wrong("Ctrl-C had no effect")
     except KeyboardInterrupt:
-        pass
+        raised = monotonic()
     killer.join()
+    print("took", raised - struck[0])
     if leaf.grad is not None and not np.array_equal(leaf.grad.numpy(), expected):
         wrong("half of it was written")
     heavy(mode)
@@ -187,7 +195,7 @@ def long_backward(
 
 
 def deep(mode: str) -> None:
-    """A long chain is walked and freed in a thread with a small stack."""
+    """A long chain is walked and freed in threads with small stacks: a worker, and one of mine."""
 
     def work() -> None:
         leaf = engine.ones(1, requires_grad=True)
@@ -199,7 +207,10 @@ def deep(mode: str) -> None:
         if (way.read(leaf) if result is None else result)[0] != 1.0:
             wrong("the gradient of the chain is wrong")
 
-    threading.stack_size(STACK)
+    threading.stack_size(STACKS[0])
+    with engine.WorkerPool(1, heavy=0):
+        engine.submit(work).result(timeout=600.0)  # whoever waits with a limit does not help
+    threading.stack_size(STACKS[1])
     started(work).join()
 
 
@@ -227,21 +238,40 @@ def memory(mode: str) -> None:
 # -- 35: more workers than cores -------------------------------------------------------------------
 
 
-def crowded(mode: str) -> None:
-    """Many workers, several callers, one core, and BLAS with threads of its own."""
+CALLERS = 4
+WORKERS = 16  # of each
+EACH = 3  # backwards of a caller
+
+
+def one_core(mode: str) -> None:
+    """The same on one core."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    crowded(mode)
+
+
+def crowded(mode: str) -> None:
+    """Many workers, several callers, and BLAS with threads of its own; and one caller alone."""
     with engine.WorkerPool(0):
         expected = product(mode)
+        began = monotonic()
+        for _ in range(EACH):
+            product(mode)
+        alone = EACH / (monotonic() - began)
 
     def work() -> None:
-        with engine.WorkerPool(16, heavy=0):
-            for _ in range(3):
+        with engine.WorkerPool(WORKERS, heavy=0):
+            for _ in range(EACH):
                 if not np.array_equal(product(mode), expected):
                     wrong("a gradient is wrong")
 
-    for thread in [started(work) for _ in range(4)]:
+    began = monotonic()
+    for thread in [started(work) for _ in range(CALLERS)]:
         thread.join()
+    rate = CALLERS * EACH / (monotonic() - began)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"noted {rate:.0f} backwards a second by {CALLERS} callers of {WORKERS} workers, "
+          f"{alone:.0f} by one caller alone, cores: {cores}")  # fmt: skip
 
 
 def product(mode: str) -> Array:
@@ -257,11 +287,14 @@ def product(mode: str) -> Array:
 LIVES: dict[str, Callable[[str], None]] = {
     life.__name__: life
     for life in (
-        exit_idle, exit_busy, exit_submitted, fork_idle, fork_busy, interrupt, deep, memory, crowded
+        nothing, exit_idle, exit_busy, exit_submitted, fork_idle, fork_busy, interrupt,
+        deep, memory, crowded, one_core
     )
 }  # fmt: skip
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        CHAIN = int(sys.argv[3])
     LIVES[sys.argv[1]](sys.argv[2])
     print("leaving", monotonic(), flush=True)

@@ -129,7 +129,7 @@ def nesting(
 
 # -- 23: backwards in hooks in backwards -----------------------------------------------------------
 
-DEPTH = 90  # beyond the level from which on nested backwards get stacks of their own, twice
+DEPTH = 200  # every fortieth level gets a stack of its own
 
 
 def dive(trial: Trial, index: int) -> None:
@@ -143,7 +143,7 @@ def deeper(trial: Trial, depth: int, g: object = None) -> None:
     contribute(trial, 0, through=partial(deeper, trial, depth - 1) if depth else None)
 
 
-DEEP = nesting(23, "nesting.deep", "backwards in hooks of backwards, 90 levels deep", dive)
+DEEP = nesting(23, "nesting.deep", "backwards in hooks of backwards, 200 levels deep", dive)
 
 
 # -- 25: hooks that do what hooks may do -----------------------------------------------------------

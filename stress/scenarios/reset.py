@@ -1,4 +1,4 @@
-"""What touches ``.grad`` while others accumulate: resets, takes, reads."""
+"""What touches ``.grad`` while others accumulate: resets, takes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ from stress.core.outcome import acceptable, forbidden, interesting
 from stress.core.scenario import Observation, Params, Scenario
 from stress.oracles.coding import Coding, Decoded
 from stress.oracles.history import Recorder, bag, explain, linearize
-from stress.scenarios.accumulate import RACES, Fixture, coded, named
-from stress.scenarios.common import ANY, EXACT, Array, Way, always, fresh_leaf, quick_in, times
+from stress.scenarios.accumulate import Fixture, coded, named
+from stress.scenarios.common import (
+    EXACT,
+    Array,
+    Way,
+    always,
+    fresh_leaf,
+    quick_in,
+    times,
+)
 
-__all__ = ["HISTORY", "READ", "TAKE", "THIRD", "ZERO"]
+__all__ = ["HISTORY", "TAKE", "THIRD", "ZERO", "State", "accumulate", "start"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,70 +242,6 @@ THIRD = Scenario(
     crew=one_more,
     minimum=lambda params: 1_000,
     tags=quick_in("locked"),
-)
-
-
-# -- 12: somebody reads ----------------------------------------------------------------------------
-
-READINGS = 16
-
-
-def add_or_read(state: State, index: int) -> None:
-    """The last actor reads, every other time under the lock; the others accumulate."""
-    params = state.fixture.params
-    if index < params.threads:
-        for _ in accumulate(state, index):
-            pass
-        return
-    for number in range(times(params, READINGS, 2)):
-        if number % 2:
-            state.taken.append(state.way.read(state.leaf).copy())
-        else:
-            with state.leaf.grad_lock:
-                state.taken.append(state.way.read(state.leaf).copy())
-
-
-def judge_reads(state: State) -> Observation:
-    """A reading is whole if all elements have seen the same contributions."""
-    seen: Counter[str] = Counter()
-    for number, reading in enumerate(state.taken):
-        whole = bool((reading == reading[0]).all())
-        seen[("plain " if number % 2 else "locked ") + ("whole" if whole else "torn")] += 1
-    return Observation(seen)
-
-
-PLAIN = (
-    acceptable("plain whole", "nothing came between"),
-    interesting("plain torn", "without grad_lock, a reader may meet an addition half-way"),
-)
-
-READ = Scenario(
-    12,
-    "reset.read",
-    "a third thread reads .grad while others accumulate: whole under grad_lock",
-    "readings",
-    start,
-    add_or_read,
-    judge_reads,
-    {
-        "racy": always(
-            acceptable("locked whole", "nothing came between"),
-            interesting("locked torn", "racy takes no lock, so a reader's lock keeps nobody out"),
-            *PLAIN,
-        ),
-        **dict.fromkeys(
-            EXACT,
-            always(
-                acceptable("locked whole", "under grad_lock nobody adds"),
-                forbidden("locked torn", "under grad_lock nobody adds"),
-                *PLAIN,
-            ),
-        ),
-    },
-    prepare=coded,
-    crew=one_more,
-    sizes=lambda edge: (10_000, 1_000_000),
-    tags=lambda params: quick_in("racy", "locked")(params) if params.size > RACES else ANY,
 )
 
 

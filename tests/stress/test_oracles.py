@@ -221,3 +221,22 @@ def test_the_log_agrees_with_the_engine_about_nodes(leaf):
     assert len(events) >= 8
     assert violations(events, [node]) == []
     assert log.take() == []
+
+
+def test_coding_tells_the_parts_of_complex_numbers_apart():
+    code = Coding("complex64")
+    total = np.full(4, sum(code.value(c) for c in range(12)), "complex64")
+    assert code.decode(total, 12).outcomes == {"kept": 12}
+    total[2] -= 1j * 4**3  # of one element, the imaginary part
+    decoded = code.decode(total, 12)
+    assert (decoded.torn, decoded.missing) == ((3,), 1)
+
+
+def test_coding_holds_five_contributions_in_half_a_float():
+    code = Coding("float16")
+    total = np.zeros(3, "float16")
+    for c in range(code.capacity):
+        total += code.value(c)
+    assert code.decode(total, 5).outcomes == {"kept": 5}
+    total += code.value(4)
+    assert code.decode(total, 5).doubled == (4,)

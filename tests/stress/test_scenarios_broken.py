@@ -1,6 +1,9 @@
 """The scenarios of order, errors, tasks, modes and locks fail on engines that are broken."""
 
+import subprocess
+import sys
 from collections import Counter
+from time import monotonic, sleep
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +27,7 @@ from stress.core.child import Child, Hang
 from stress.core.runner import Budget, run
 from stress.core.scenario import Params
 from stress.scenarios import process, tasks
+from stress.scenarios.common import Way
 from stress.scenarios.process import ended
 from tests.stress.broken import (
     BY_NAME,
@@ -67,6 +71,32 @@ def test_a_gradient_of_another_dtype_is_caught(monkeypatch):
 
     break_commit(monkeypatch, narrow)
     assert caught("accumulate.dtypes", "locked", "another shape or dtype")
+
+
+def test_a_leaf_of_integers_is_caught(monkeypatch):
+    zeros = engine.zeros
+    monkeypatch.setattr(
+        engine,
+        "zeros",
+        lambda *a, requires_grad=False, **k: zeros(
+            *a, requires_grad=requires_grad and k["dtype"] not in ("int64", "bool"), **k
+        ),
+    )
+    for mode in ("locked", "functional"):
+        assert caught("accumulate.dtypes", mode, "integer leaf")
+
+
+def test_an_imaginary_part_that_is_dropped_is_caught(monkeypatch):
+    break_commit(monkeypatch, lambda leaf, g: add(leaf, g.real.astype(g.dtype)))
+    assert caught("accumulate.dtypes", "locked", "torn", "lost")
+
+
+@pytest.mark.usefixtures("without_leaf_locks")
+@pytest.mark.parametrize(
+    ("name", "keys"), [("accumulate.scattered", ("torn", "lost")), ("reset.read", ("locked torn",))]
+)
+def test_ten_thousand_scattered_elements_tear_where_there_is_no_lock(name, keys):
+    assert caught(name, "locked", *keys)
 
 
 # Shared graphs, resets, steps
@@ -201,6 +231,21 @@ def partial_method(method, **fixed):
     return lambda self, *args, **keywords: method(self, *args, **{**keywords, **fixed})
 
 
+def test_who_waits_far_longer_than_the_others_starves():
+    trial: Any = SimpleNamespace(
+        fixture=SimpleNamespace(params=Params("racy"), trap=None),
+        way=Way("racy"), leaf=engine.zeros(1), seen=["done"] * 4,
+        waits=[0.001, 0.001, 0.002, 0.1],
+    )  # fmt: skip
+    assert "late" not in tasks.judge_waits(trial).outcomes  # no more than others may be
+    trial.waits[-1] = 0.5
+    seen = tasks.judge_waits(trial)
+    assert (seen.outcomes["late"], seen.outcomes["done"]) == (1, 4)
+    assert "median 1.50 ms" in seen.note
+    trial.waits[:] = [0.2, 0.3, 0.4, 2.0]  # a busy machine lets all of them wait
+    assert "late" not in tasks.judge_waits(trial).outcomes
+
+
 # Modes
 
 
@@ -262,10 +307,11 @@ def test_two_locks_at_once_are_a_deadlock():
 
 
 def test_a_process_that_complains_or_hangs_is_told_so(monkeypatch):
-    fate, said = ended("no such life", Params("locked"))
+    fate, said, _ = ended("no such life", Params("locked"))
     assert fate == "complained"
     assert "KeyError" in said
     monkeypatch.setattr(process, "LIMIT", 0.01)
+    monkeypatch.setattr(process, "ENOUGH", 0.0)  # it computes, but has had its time
     assert ended("deep", Params("locked"))[0] == "hung"
 
 
@@ -274,5 +320,35 @@ def test_what_a_process_finds_wrong_is_told():
         returncode=0, communicate=lambda timeout: ("3 nodes are left\nleaving 0.0\n", "")
     )
     assert process.watched(said)[0] == "wrong"
+    said.communicate = lambda timeout: (f"took 3.5\nnoted well\nleaving {monotonic()}\n", "")
+    assert process.watched(said) == ("clean", "well", 3.5)
     died: Any = SimpleNamespace(returncode=-11, communicate=lambda timeout: ("", ""))
     assert process.watched(died)[0] == "died"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calm", "fate"), [(0.1, 0.1, "clean"), (5.0, 0.1, "late"), (5.0, 1.0, "slow")]
+)
+def test_who_takes_longer_than_the_machine_explains_is_late(monkeypatch, seconds, calm, fate):
+    took = {"exit_idle": seconds, "nothing": calm}
+    monkeypatch.setattr(process, "ended", lambda name, params: ("clean", "", took[name]))
+    life = process.Life(Params("locked"), "exit_idle")
+    process.act(life, 0)
+    assert life.fate == fate
+
+
+@pytest.mark.parametrize(
+    ("program", "works"), [("import time; time.sleep(60)", False), ("while True: pass", True)]
+)
+def test_who_computes_does_not_hang(monkeypatch, program, works):
+    with subprocess.Popen([sys.executable, "-c", program]) as child:
+        try:
+            wait_until = monotonic() + 30.0
+            while process.computed(child.pid) < 0.02 and monotonic() < wait_until:
+                sleep(0.05)
+            sleep(0.0 if works else 1.0)  # it has started, and sleeps
+            assert process.is_at_work(child.pid) == works
+            monkeypatch.setattr(process, "ENOUGH", 0.0)
+            assert not process.is_at_work(child.pid)
+        finally:
+            child.kill()
