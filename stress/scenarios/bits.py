@@ -114,6 +114,7 @@ def kinds(params: Params) -> Iterator[Kinds]:
         ("complex64", (size,), ROWS, "float32"),
     ]
     fitting = [sort for sort in sorts if total <= Coding(sort[0]).capacity]
+    fitting = fitting[-times(params, len(fitting), 2) :]
     with trapped(params) as trap:
         yield Kinds(params, each, [kind(*sort, total) for sort in fitting], trap)
 
