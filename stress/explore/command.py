@@ -15,6 +15,7 @@ from stress.environment import probe
 from stress.exits import Exit, exit_code
 from stress.explore.campaign import explore_all, targets_of
 from stress.explore.checkpoint import Checkpoint, CheckpointError
+from stress.explore.debug import debugged
 from stress.explore.explore import Explored, Plan
 from stress.explore.search import LIMIT, Settings
 from stress.explore.show import deadlock_table, interleaving, timeline
@@ -212,7 +213,7 @@ def run_replay(args: argparse.Namespace) -> Exit:
 def replay(args: argparse.Namespace, recorded: Recorded, target: Target, child: Child) -> Exit:
     """Run it, and say what it came to."""
     request = Request(target, recorded.decisions, times=args.times)
-    replayed = child.call(repeat, request, LIMIT)
+    replayed = debugged(request) if args.pdb else child.call(repeat, request, LIMIT)
     params = recorded.params
     length = f"{len(recorded.decisions)} decisions, {replayed.schedule.preemptions} preemptions"
     say(f"{recorded.scenario} {params.mode} threads={params.threads} size={params.size}: {length}")

@@ -92,6 +92,8 @@ def add_replay(to: Any) -> None:
     it.add_argument("--expect", metavar="OUTCOME",
                     help=f"exit code {Exit.FORBIDDEN:d} unless every run comes to it")  # fmt: skip
     it.add_argument("--trace", action="store_true", help="show it, a column for each thread")
+    it.add_argument("--pdb", action="store_true",
+                    help="run it here, and stop in the debugger at the outcome")  # fmt: skip
     it.set_defaults(call=command.run_replay)
 
 

@@ -305,12 +305,12 @@ class Control:
 
     # For the caller.
 
-    def run(self, trial: Callable[[], object]) -> None:
+    def run(self, trial: Callable[[], object], look: Callable[[], object] = bool) -> None:
         """Run ``trial`` as the first controlled thread, to its end or to where nobody can go on.
 
         Threads that only wait when it has ended are unwound, as are all when it is broken off. No
         thread is left, but for one that neither comes to a point nor ends: then ``failure`` is
-        ``"stuck"``.
+        ``"stuck"``. ``look`` is called before anything is unwound.
         """
         self._running = first = self.start(trial, "trial")
         first.baton.give()
@@ -320,7 +320,10 @@ class Control:
                 self._stuck()
                 break
             seen = len(self.events)
-        self._unwind()
+        try:
+            look()
+        finally:
+            self._unwind()
 
     def _stuck(self) -> None:
         """Somebody runs, and comes to no point: keep who, and where."""
@@ -352,12 +355,12 @@ class Control:
 
 
 def describe(subject: object) -> str:
-    """The kind of a subject, in a word."""
+    """The kind of a subject, in a line."""
     kind: Any = getattr(subject, "kind", None)
     name: Any = getattr(subject, "name", None)  # of a node of the graph
-    if isinstance(kind, str):
-        return kind
-    return str(name()) if callable(name) else type(subject).__name__
+    if not isinstance(kind, str):
+        kind = str(name()) if callable(name) else type(subject).__name__
+    return " ".join(kind.split())
 
 
 def stack_of(thread: int) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from stress.explore.scheduler import (
 )
 from stress.explore.troupe import Troupe
 
-__all__ = ["CHUNKS", "Lab", "Schedule"]
+__all__ = ["CHUNKS", "Ending", "Lab", "Schedule"]
 
 CHUNKS = 2  # parts of an unlocked addition in place, each read and stored by itself
 SHOWN = 8  # elements of a gradient that are shown
@@ -77,6 +79,21 @@ class Schedule:
         """The worst of what it showed, of the declared ``outcomes``."""
         graded = [grade(outcomes, key) for key in self.outcomes]
         return min(graded, key=lambda outcome: WORST.index(outcome.expect))
+
+
+@dataclass(slots=True)
+class Ending:
+    """Where a schedule stands when nobody goes on and no thread is unwound yet.
+
+    ``state``: the scenario's. ``raised``: by each actor. ``seen``: by the arbiter. ``errors``: of
+    set-up or arbiter. ``threads``: by name, the frame that each is in that has not ended.
+    """
+
+    state: Any = None
+    raised: Sequence[BaseException | None] = ()
+    seen: list[Observation] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    threads: dict[str, FrameType] = field(default_factory=dict)
 
 
 class Points:
@@ -130,7 +147,8 @@ class Lab:
 
     A ``with`` block: it holds the scenario's fixture. Process-wide: one at a time, while nothing
     else uses the engine. ``values``: what leaves hold is in the events, too. ``steps`` and
-    ``patience``: from when on a schedule is endless, or a thread out of control.
+    ``patience``: from when on a schedule is endless, or a thread out of control. ``look``: called
+    at the end of each.
     """
 
     def __init__(
@@ -141,8 +159,10 @@ class Lab:
         values: bool = False,
         steps: int = STEPS,
         patience: float = PATIENCE,
+        look: Callable[[Ending], object] | None = None,
     ) -> None:
         self.scenario, self.params = scenario, params
+        self._look = look
         self._values, self._steps, self._patience = values, steps, patience
         self.outcomes = scenario.outcomes[params.mode](params)
         self._stack = ExitStack()
@@ -166,25 +186,35 @@ class Lab:
         if self._runs % TIDY == 0:
             gc.collect()
         control = Control(chooser, self._troupe, steps=self._steps, patience=self._patience)
-        seen: list[Observation] = []
-        errors: list[Exception] = []
+        ending = Ending()
         with (
             reports(control.reported),
             engine.sync.hooked(Points(control, engine.sync.hook, self._values)),
             engine.sync.controlled(Controlled(control)),
         ):
-            control.run(lambda: self._trial(control, seen, errors))
-        if errors:
-            raise errors[0]
-        return conclude(control, seen)
+            control.run(
+                lambda: self._trial(control, ending), lambda: self._look_at(control, ending)
+            )
+        if ending.errors:
+            raise ending.errors[0]
+        return conclude(control, ending.seen)
 
-    def _trial(self, control: Control, seen: list[Observation], errors: list[Exception]) -> None:
+    def _look_at(self, control: Control, ending: Ending) -> None:
+        """Let whoever asked for it look at the end."""
+        if self._look is not None:
+            frames = sys._current_frames()
+            left = [strand for strand in control.strands if not strand.ended]
+            ending.threads = {strand.name: frames[strand.player.number] for strand in left}
+            self._look(ending)
+
+    def _trial(self, control: Control, ending: Ending) -> None:
         """The first thread: it starts the actors, waits for them, and judges."""
         crew = self.scenario.crew(self.params)
         raised: list[BaseException | None] = [None] * crew
+        ending.raised = raised
         try:
             with self._alone:
-                state = self.scenario.setup(self._fixture)
+                ending.state = state = self.scenario.setup(self._fixture)
                 actors = Crew([
                     control.start(self._actor(state, index, raised), f"actor {index}")
                     for index in range(crew)
@@ -192,9 +222,9 @@ class Lab:
                 first = control.here()
                 assert first is not None
                 control.wait(first, actors)
-                seen.append(raised_in(raised) or self.scenario.arbiter(state))
+                ending.seen.append(raised_in(raised) or self.scenario.arbiter(state))
         except Exception as error:
-            errors.append(error)
+            ending.errors.append(error)
 
     def _actor(
         self, state: Any, index: int, raised: list[BaseException | None]

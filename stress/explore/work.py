@@ -15,7 +15,7 @@ from stress.core.source import load
 from stress.explore.minimise import Minimal, Run, minimise, smaller
 from stress.explore.scheduler import Chooser
 from stress.explore.strategies import DEPTHS, Follow, Priorities, Walk, alternatives
-from stress.explore.trial import Lab, Schedule
+from stress.explore.trial import Ending, Lab, Schedule
 
 __all__ = ["Batch", "Example", "Replayed", "Request", "Tally", "Target", "difference", "repeat",
            "run_batch", "shrink"]  # fmt: skip
@@ -195,11 +195,13 @@ class Replayed:
     problem: str
 
 
-def repeat(request: Request, report: Report) -> Replayed:
-    """Run one schedule again and again."""
+def repeat(
+    request: Request, report: Report, look: Callable[[Ending], object] | None = None
+) -> Replayed:
+    """Run one schedule again and again; ``look`` at the end of each."""
     seen: Counter[str] = Counter()
     problem, before = "", None
-    with Lab(request.target.find(), request.target.params, values=True) as lab:
+    with Lab(request.target.find(), request.target.params, values=True, look=look) as lab:
         for number in range(request.times):
             chooser = Follow(request.decisions)
             schedule = lab.run(chooser)

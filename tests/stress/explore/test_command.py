@@ -2,10 +2,12 @@
 
 import json
 import re
+from io import StringIO
 
 import pytest
 
 from stress.cli import main
+from stress.core.scenario import Params
 from stress.exits import Exit
 from stress.explore.token import Recorded, encode
 from tests.stress.explore.toys import PARAMS
@@ -149,12 +151,84 @@ def test_a_token_that_does_not_fit_is_refused(mine, capsys):
 
 
 def test_a_schedule_that_goes_otherwise_is_no_replay(mine, capsys):
-    from stress.core.scenario import Params
-
     params = Params("locked", 2, 1, explored=True)
     other = encode(Recorded("mine.bump", params, bytes([1, 1, 3])))
     assert main(["replay", other, "--scenarios", mine]) == Exit.HARNESS
     assert "decision 2: thread 3 is to go on" in capsys.readouterr().err
+
+
+MORE = """
+def fail(state, index):
+    engine.sync.hook("here", Named())
+    if index == 1:
+        secret = "found in the frame"
+        raise RuntimeError("an actor's")
+
+def refuse(state):
+    hidden = "found in the arbiter"
+    raise ValueError("an arbiter's")
+
+class Named:
+    def name(self):
+        return "of two\\nlines"
+
+SCENARIOS += (
+    made("mine.raising", lambda params: [0], fail, None, acceptable("kept", "")),
+    made("mine.refusing", lambda params: [0], bump, refuse, acceptable("kept", "")),
+)
+"""
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch, capsys):
+    """What is said when one schedule is replayed and stopped at, and these lines are typed."""
+    path = tmp_path / "more.py"
+    path.write_text(MINE + MORE)
+
+    def replayed(name, decisions, *typed):
+        monkeypatch.setattr("sys.stdin", StringIO("\n".join((*typed, "continue", ""))))
+        token = encode(Recorded(name, Params("locked", 2, 1, explored=True), decisions))
+        code = main(["replay", token, "--scenarios", str(path), "--pdb", "--trace"])
+        return code, capsys.readouterr()
+
+    return replayed
+
+
+def test_the_debugger_stops_at_the_outcome_with_the_state(stopped):
+    code, said = stopped("mine.bump", bytes([1, 1, 2, 2, 2]), "p state, seen[0].outcomes")
+    assert (code, said.err) == (Exit.PASS, "")
+    assert "([1], {'lost': 1})" in said.out
+    code, said = stopped("mine.bump", b"\1\1\1", "p state, threads")
+    assert code == Exit.PASS
+    assert "([2], {})" in said.out
+    assert "1/1 kept" in said.out
+
+
+def test_the_debugger_shows_where_threads_wait_for_each_other(stopped):
+    frame = "threads['actor 0'].f_back.f_locals['first'] is state[0]"
+    code, said = stopped("mine.crossed", bytes([1, 1, 2, 2, 1]), f"p {frame}", "p sorted(threads)")
+    assert code in (Exit.FORBIDDEN, Exit.HARNESS)
+    assert "True" in said.out
+    assert "['actor 0', 'actor 1']" in said.out
+    assert re.search(r"actor 1 is at .*\.py:\d+, __enter__", said.out)
+    assert "deadlock" in said.out
+
+
+def test_the_debugger_stops_where_something_was_raised(stopped):
+    code, said = stopped("mine.raising", b"\1\1", "p secret", "up", "p state")
+    assert code == Exit.FORBIDDEN
+    assert "RuntimeError: an actor's" in said.out
+    assert "'found in the frame'" in said.out
+    assert "[0]" in said.out
+    code, said = stopped("mine.refusing", b"\1\1\1", "p hidden", "p state")
+    assert code == Exit.HARNESS
+    assert "'found in the arbiter'" in said.out
+    assert "ValueError: an arbiter's" in said.err
+
+
+def test_a_name_of_several_lines_is_one_line_of_the_table(stopped):
+    _, said = stopped("mine.raising", b"\1\1")
+    assert re.search(r"^ *\d+ +here of two lines 1$", said.out, re.M)
 
 
 def test_nothing_to_explore(capsys):
