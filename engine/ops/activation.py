@@ -8,7 +8,8 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..values import Value
-from .choice import MANY, ZEROS, only
+from .along import scaled
+from .choice import MANY, ZEROS, chosen, only
 from .errorfunction import erf, erf_of
 from .op import Op, composed, op
 from .transcendental import sigmoid
@@ -58,10 +59,12 @@ def _leaky_relu(x: Value, negative_slope: float = 0.01) -> Value:
 
 
 def _leaky_relu_pull(g: Value, x: Value, negative_slope: float) -> Value:
-    positive = np.greater(x, 0).astype(g.dtype)
-    if 0 <= negative_slope <= 1:
-        return g * np.maximum(positive, negative_slope)
-    return g * (positive + (1 - positive) * negative_slope)
+    positive = np.greater(x, 0)
+    if not 0 <= negative_slope <= 1:
+        return chosen(positive, g, g * negative_slope)
+    slope = positive.astype(g.dtype)
+    room = slope if type(slope) is np.ndarray else None
+    return scaled(np.maximum(slope, negative_slope, out=room), g)
 
 
 def _prelu(x: Value, weight: Value) -> Value:
@@ -69,8 +72,11 @@ def _prelu(x: Value, weight: Value) -> Value:
 
 
 def _prelu_pull(g: Value, x: Value, weight: Value) -> Value:
-    positive = np.greater(x, 0)
-    return g * (np.logical_not(positive) * weight + positive)
+    return chosen(np.greater(x, 0), g, g * weight)
+
+
+def _prelu_weight(g: Value, x: Value) -> Value:
+    return only(g * x, np.logical_not(np.greater(x, 0)))
 
 
 def _prelu_by_channel(input: Value, weight: Value) -> Value:
@@ -93,27 +99,38 @@ def _hardshrink(input: Value, lambd: float = 0.5) -> Value:
     return np.where(inside, 0, input)
 
 
+def _softshrink(input: Value, lambd: float = 0.5) -> Value:
+    inside = np.less_equal(np.abs(input), lambd)
+    return np.where(inside, 0, input - np.clip(input, -lambd, lambd))
+
+
+def _hardswish(input: Value) -> Value:
+    _zero(input)
+    return input * (np.clip(input + 3, 0, 6) / 6)
+
+
+def _hardswish_pull(g: Value, input: Value) -> Value:
+    bent = only(g * (input * (1 / 3) + 0.5), np.greater(input, -3))
+    return chosen(np.greater_equal(input, 3), g, bent)
+
+
 # The answer is positive, zero or NaN, which passes the gradient on.
-op("relu", _relu, "x", x=lambda g, ans: g * np.not_equal(ans, _ZERO))
+op("relu", _relu, "x", x=lambda g, ans: only(g, np.not_equal(ans, _ZERO)))
 op("leaky_relu", _leaky_relu, "x", x=_leaky_relu_pull)
 leaky: Op = op(
     "nn.leaky",
     _prelu,
     "x weight",
     x=_prelu_pull,
-    weight=lambda g, x: g * _below_zero(x),
+    weight=_prelu_weight,
 )
 hardtanh: Op = op("nn.hardtanh", _hardtanh, "x", x=_hardtanh_pull)
 composed("prelu", _prelu_by_channel, "input weight")
 composed("nn.relu6", lambda input: hardtanh(input, 0.0, 6.0), "input")
 composed("nn.hardsigmoid", lambda input: hardtanh(input + 3, 0.0, 6.0) / 6, "input")
-composed("nn.hardswish", lambda input: input * (hardtanh(input + 3, 0.0, 6.0) / 6), "input")
+op("nn.hardswish", _hardswish, "input", input=_hardswish_pull)
 composed("hardshrink", _hardshrink, "input")
-composed(
-    "nn.softshrink",
-    lambda input, lambd=0.5: input - np.clip(input, -lambd, lambd),
-    "input",
-)
+composed("nn.softshrink", _softshrink, "input")
 composed(
     "threshold",
     lambda input, threshold, value: np.where(np.less_equal(input, threshold), value, input),

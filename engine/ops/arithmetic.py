@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from ..values import Value
+from .choice import only
 from .op import Op, composed, op
 
 LOG_2 = math.log(2)
@@ -50,7 +51,10 @@ def _power_base(g: Value, a: Value, b: Value) -> Value:
     # Where b is 0 the derivative is 0, also at a = 0, where a ** (b - 1) is not finite.
     if isinstance(b, int | float | complex):
         return g * (b * a ** (b - 1)) if b != 0 else flat(g)
-    return g * (b * a ** np.where(b == 0, 1, b - 1))
+    constant = np.equal(b, 0)
+    if not constant.any():
+        return g * (b * a ** (b - 1))
+    return only(g * (b * a ** np.where(constant, 1, b - 1)), np.logical_not(constant))
 
 
 def _power_exponent(g: Value, ans: Value, a: Value, b: Value) -> Value:
@@ -58,7 +62,7 @@ def _power_exponent(g: Value, ans: Value, a: Value, b: Value) -> Value:
         a = np.asarray(a, g.dtype)
     # 0 ** b is constant in b >= 0; the log is not taken there.
     constant = np.logical_and(a == 0, b.real >= 0)
-    return g * np.where(constant, 0, ans * np.log(np.where(constant, 1, a)))
+    return only(g * (ans * np.log(np.where(constant, 1, a))), np.logical_not(constant))
 
 
 def _rsqrt(x: Value) -> Value:

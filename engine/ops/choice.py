@@ -23,7 +23,7 @@ from .parting import Several
 
 # From so many elements on, where a mask is random, choosing by bits is many times faster: NumPy's
 # loop over a mask takes a branch for each element.
-MANY = 4096
+MANY = 1024
 # A 0-d array of the right dtype makes a ufunc call half as dear as a Python scalar does. Immutable.
 ZEROS = {np.dtype(kind): np.zeros((), kind) for kind in ("f2", "f4", "f8")}
 _BITS = {np.dtype("f4"): np.dtype("i4"), np.dtype("f8"): np.dtype("i8")}
@@ -60,16 +60,18 @@ def only(g: Value, mask: Value) -> Value:
 # -- the larger, the smaller -----------------------------------------------------------------------
 
 
-def _winner(g: Value, loses: Value, loses_or_ties: Value) -> Value:
+def _winner(g: Value, loses: Value, ties: Value) -> Value:
     """``g`` where a side wins, half of it where it ties; a NaN loses to nobody."""
-    half = g * 0.5
-    return half * np.logical_not(loses) + half * np.logical_not(loses_or_ties)
+    won = only(g, np.logical_not(loses))
+    if type(ties) is np.ndarray and not ties.any():
+        return won
+    return np.where(ties, g * 0.5, won)
 
 
-def _first(g: Value, a: Value, b: Value, beats: Any, chosen: bool) -> Value:
-    """``g`` where the first is ``chosen``, or is not; a NaN loses to all."""
+def _first(g: Value, a: Value, b: Value, beats: Any, wins: bool) -> Value:
+    """``g`` where the first ``wins``, or does not; a NaN loses to all."""
     first = np.logical_or(beats(a, b), np.isnan(b))
-    return only(g, first if chosen else np.logical_not(first))
+    return only(g, first if wins else np.logical_not(first))
 
 
 op(
@@ -77,16 +79,16 @@ op(
     np.maximum,
     "a b",
     ordered=True,
-    a=lambda g, a, b: _winner(g, np.less(a, b), np.less_equal(a, b)),
-    b=lambda g, a, b: _winner(g, np.less(b, a), np.less_equal(b, a)),
+    a=lambda g, a, b: _winner(g, np.less(a, b), np.equal(a, b)),
+    b=lambda g, a, b: _winner(g, np.less(b, a), np.equal(a, b)),
 )
 op(
     "minimum",
     np.minimum,
     "a b",
     ordered=True,
-    a=lambda g, a, b: _winner(g, np.greater(a, b), np.greater_equal(a, b)),
-    b=lambda g, a, b: _winner(g, np.greater(b, a), np.greater_equal(b, a)),
+    a=lambda g, a, b: _winner(g, np.greater(a, b), np.equal(a, b)),
+    b=lambda g, a, b: _winner(g, np.greater(b, a), np.equal(a, b)),
 )
 op(
     "fmax",
@@ -111,17 +113,22 @@ op(
 def _where(condition: Value, x: Value, y: Value) -> Value:
     if x is None or y is None:
         raise TypeError("where takes a condition alone, or a condition and two values")
+    return chosen(condition, x, y)
+
+
+def chosen(condition: Value, x: Value, y: Value) -> Value:
+    """``np.where(condition, x, y)``, faster."""
     if not (_by_bits(condition, x) and _by_bits(condition, y) and x.dtype == y.dtype):
         return np.where(condition, x, y)
-    chosen = _ones_where(condition, _BITS[x.dtype])
-    other = y.view(chosen.dtype)
-    chosen &= x.view(chosen.dtype) ^ other
-    chosen ^= other
-    return chosen.view(x.dtype)
+    bits = _ones_where(condition, _BITS[x.dtype])
+    other = y.view(bits.dtype)
+    bits &= x.view(bits.dtype) ^ other
+    bits ^= other
+    return bits.view(x.dtype)
 
 
 def _masked_fill(x: Value, mask: Value, value: Value) -> Value:
-    return _where(mask, np.asarray(value, x.dtype), x)
+    return chosen(mask, np.asarray(value, x.dtype), x)
 
 
 class _Where(Op):

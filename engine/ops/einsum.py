@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..values import Shape, Value
+from .choice import only
 from .op import Op, composed, op
 
 Axes = tuple[int, ...]
@@ -286,7 +287,7 @@ def _spread(part: Value, found: str, read: Indices, k: int) -> Value:
         before = term.index(letter)
         if before < i:
             ones = tuple(n if j in (before, i) else 1 for j, n in enumerate(shape))
-            part = part * np.eye(shape[i], dtype=part.dtype).reshape(ones)
+            part = only(part, np.eye(shape[i], dtype=bool).reshape(ones))
     return part
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..values import Shape, Value
+from .choice import only
 from .op import Op, composed, op
-from .windows import Ints, Pairs, counts, inner, padded, places
+from .windows import Ints, Pairs, counts, cropped, padded, places
 
 Index = tuple[slice, ...]
 
@@ -76,10 +77,14 @@ def _max_pool_input(
 ) -> Value:
     """``g`` where the maxima were: linear in ``g``, while ``x`` and ``best`` only say where."""
     sizes = [n + sum(pair) for n, pair in zip(x.shape[2:], padding, strict=True)]
-    out = np.zeros((*x.shape[:2], *sizes), g.dtype)
+    out, g = np.zeros((*x.shape[:2], *sizes), g.dtype), np.ascontiguousarray(g)
+    apart = all(d * (k - 1) < s for k, s, d in zip(size, stride, dilation, strict=True))
     for seen, hit in _hits(x, best, size, stride, padding, dilation):
-        out[seen] += g * hit
-    return out[inner(x.shape, padding)]
+        if apart:  # no two windows see the same
+            out[seen] = only(g, hit)
+        else:
+            out[seen] += only(g, hit)
+    return cropped(out, x.shape, padding)
 
 
 def _max_pool_pick(
@@ -89,7 +94,7 @@ def _max_pool_pick(
     wide = padded(v, padding)
     out = np.zeros(best.shape, v.dtype)
     for seen, hit in _hits(x, best, size, stride, padding, dilation):
-        out += wide[seen] * hit
+        np.copyto(out, wide[seen], where=hit)
     return out
 
 
@@ -155,7 +160,7 @@ def _sum_pool_input(g: Value, spatial: Shape, size: Ints, stride: Ints, padding:
         for seen in _offsets(place, size[axis], stride[axis], 1, g.shape[place]):
             out[seen] += g
         g = out
-    return g[inner((*g.shape[:2], *spatial), padding)]
+    return cropped(g, (*g.shape[:2], *spatial), padding)
 
 
 sum_pool: Op = op(
@@ -221,10 +226,6 @@ def _areas(here: int, there: int) -> Value:
     return out
 
 
-def _nearest(here: int, at: Value) -> Value:
-    return np.eye(here)[np.minimum(np.floor(at).astype(int), here - 1)]
-
-
 def _between(here: int, at: Value) -> Value:
     """Each is a mean of its two neighbours, weighed by their distances."""
     at = np.maximum(at, 0)
@@ -247,8 +248,6 @@ def _cubic(here: int, at: Value) -> Value:
 
 
 _KINDS: dict[str, Callable[[int, Value], Value]] = {
-    "nearest": _nearest,
-    "nearest-exact": _nearest,
     "linear": _between,
     "cubic": _cubic,
 }
@@ -262,17 +261,20 @@ def _weights(
     step, index = scale if scale else here / there, np.arange(there)
     if mode == "area":
         out = _areas(here, there)
+    elif align_corners:
+        out = _KINDS[mode](here, index * ((here - 1) / (there - 1) if there > 1 else 0))
     else:
-        if align_corners:
-            at = index * ((here - 1) / (there - 1) if there > 1 else 0)
-        elif mode == "nearest":
-            at = index * step
-        else:
-            at = (index + 0.5) * step - (0 if mode == "nearest-exact" else 0.5)
-        out = _KINDS[mode](here, at)
+        out = _KINDS[mode](here, (index + 0.5) * step - 0.5)
     out = np.ascontiguousarray(out.T, dtype)
     out.flags.writeable = False
     return out
+
+
+def _nearest(here: int, there: int, mode: str, scale: float | None) -> Value:
+    """Which element of an axis each of the ``there`` is."""
+    middle = 0.5 if mode == "nearest-exact" else 0.0
+    at = (np.arange(there) + middle) * (scale if scale else here / there)
+    return np.minimum(np.floor(at).astype(int), here - 1)
 
 
 def _resample(
@@ -282,7 +284,8 @@ def _resample(
     align_corners: bool = False,
     steps: tuple[float | None, ...] | None = None,
 ) -> Value:
-    """The spatial axes at other sizes, one after the other: each is a product with a matrix.
+    """The spatial axes at other sizes, one after the other: each is a product with a matrix, but
+    for the nearest elements, which are taken.
 
     ``mode``: ``area`` (means), ``nearest``, ``nearest-exact``, ``linear`` or ``cubic``. ``steps``:
     how far apart the samples lie, where that is not the ratio of the sizes.
@@ -295,6 +298,9 @@ def _resample(
         if mode == "area" and here % there == 0:
             cut = (*x.shape[: axis + 2], there, here // there, *x.shape[axis + 3 :])
             x = np.mean(x.reshape(cut), axis=axis + 3)
+            continue
+        if mode.startswith("nearest"):
+            x = np.take(x, _nearest(here, there, mode, step), axis=axis + 2)
             continue
         weights = _weights(here, there, mode, align_corners, step, dtype)
         if axis == x.ndim - 3:

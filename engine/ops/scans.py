@@ -236,9 +236,12 @@ def _slope(x: Value, widths: Value, axis: int, edge_order: int) -> Value:
     widths = widths.astype(x.dtype if x.dtype.kind == "f" else np.result_type(x.dtype, 1.0))
     shape = [-1 if i == axis else 1 for i in range(x.ndim)]
     slopes = (part(x, axis, 1, None) - part(x, axis, None, -1)) / widths.reshape(shape)
-    share = (widths[1:] / (widths[1:] + widths[:-1])).reshape(shape)
-    left, right = part(slopes, axis, None, -1), part(slopes, axis, 1, None)
-    inner = left * share + right * (1 - share)
+    if (widths == widths[0]).all():  # what lies between the two neighbours does not count at all
+        inner = (part(x, axis, 2, None) - part(x, axis, None, -2)) / (widths[0] * 2)
+    else:
+        share = (widths[1:] / (widths[1:] + widths[:-1])).reshape(shape)
+        left, right = part(slopes, axis, None, -1), part(slopes, axis, 1, None)
+        inner = left * share + right * (1 - share)
     first, final = part(slopes, axis, None, 1), part(slopes, axis, -1, None)
     if edge_order == 2:
         lean, tilt = widths[0] / (widths[0] + widths[1]), widths[-1] / (widths[-1] + widths[-2])

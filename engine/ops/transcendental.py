@@ -11,6 +11,7 @@ import numpy as np
 
 from ..values import Value
 from .arithmetic import LOG_2
+from .choice import only
 from .op import Op, op
 
 _LOG_10 = math.log(10)
@@ -77,7 +78,7 @@ def _xlogy(x: Value, y: Value) -> Value:
 def _xlogy_x(g: Value, x: Value, y: Value) -> Value:
     """log(y), but 0 where x is 0 and the logarithm is not finite."""
     nothing = np.logical_and(np.equal(x, 0), np.less_equal(y, 0))
-    return g * np.where(nothing, 0, np.log(np.where(nothing, 1, y)))
+    return only(g * np.log(np.where(nothing, 1, y)), np.logical_not(nothing))
 
 
 op("xlogy", _xlogy, "x y", also="special.xlogy", x=_xlogy_x, y=lambda g, x, y: g * (x / y))

@@ -61,6 +61,11 @@ def inner(shape: Shape, padding: Pairs) -> tuple[slice, ...]:
     return (slice(None), slice(None), *[slice(lo, lo + n) for n, (lo, _) in spans])
 
 
+def cropped(wide: Value, shape: Shape, padding: Pairs) -> Value:
+    """The array of ``shape`` in a padded one: itself where there is no padding, else a view."""
+    return wide[inner(shape, padding)] if any(map(any, padding)) else wide
+
+
 def patches(x: Value, size: Ints, stride: Ints, dilation: Ints, count: Ints) -> Value:
     """The windows as a read-only view (N, C, *size, *count) of a padded ``x``."""
     spatial = x.strides[2:]
@@ -106,7 +111,7 @@ def _fold(
     laid = g.reshape(*shape[:2], *size, *count)
     for offset, seen in places(size, stride, dilation, count):
         out[seen] += laid[(slice(None), slice(None), *offset)]
-    return out[inner(shape, padding)]
+    return cropped(out, shape, padding)
 
 
 unfold: Op = op(

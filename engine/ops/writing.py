@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..values import Shape, Value
+from .choice import only
 from .indexing import getitem
 from .op import Op, op
 from .scatter import meets_once
@@ -55,7 +56,7 @@ def _setitem_value(g: Value, index: Any) -> Value:
     if meets_once(index):
         return taken
     writes = np.arange(math.prod(taken.shape)).reshape(taken.shape)
-    return taken * np.equal(_setitem(np.zeros(g.shape, int), writes, index)[index], writes)
+    return only(taken, np.equal(_setitem(np.zeros(g.shape, int), writes, index)[index], writes))
 
 
 clear: Op = op("index_clear", _clear, "g", g=lambda g, index: clear(g, index))

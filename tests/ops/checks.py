@@ -173,10 +173,10 @@ def check_slope_along_seed(
     assert_close(found, expected)
 
 
-def torch_gradients(torch: Any, case: Case, sample: Sample, values: list[Any]) -> Gradients:
-    """What PyTorch says to the same question."""
+def torch_inputs(torch: Any, case: Case, sample: Sample, values: list[Any]) -> list[Any]:
+    """The arguments as PyTorch takes them."""
     wanted = differentiable(case, sample)
-    given = [
+    return [
         torch.tensor(np.asarray(value), requires_grad=i in wanted)
         if is_shape(sample.args[i]) or isinstance(value, float)
         else torch.as_tensor(value)
@@ -184,6 +184,12 @@ def torch_gradients(torch: Any, case: Case, sample: Sample, values: list[Any]) -
         else value
         for i, value in enumerate(values)
     ]
+
+
+def torch_gradients(torch: Any, case: Case, sample: Sample, values: list[Any]) -> Gradients:
+    """What PyTorch says to the same question."""
+    wanted = differentiable(case, sample)
+    given = torch_inputs(torch, case, sample, values)
     assert case.torch is not None
     out = apply(partial(case.torch, torch), case, sample, given)
     sources = [given[i] for i in wanted]

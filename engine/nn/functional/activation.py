@@ -60,7 +60,7 @@ def hardsigmoid(input: Any) -> Tensor:
 
 def hardswish(input: Any) -> Tensor:
     """``input * relu6(input + 3) / 6``."""
-    return _composed("nn.hardswish", input)
+    return record(OPS["nn.hardswish"], (input,), {})
 
 
 def hardshrink(input: Any, lambd: float = 0.5) -> Tensor:
