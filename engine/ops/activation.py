@@ -8,9 +8,9 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..values import Value
-from .along import scaled
+from .along import into, scaled
 from .choice import MANY, ZEROS, chosen, only
-from .errorfunction import erf, erf_of
+from .errorfunction import erf, half_erf
 from .op import Op, composed, op
 from .transcendental import sigmoid
 
@@ -62,9 +62,7 @@ def _leaky_relu_pull(g: Value, x: Value, negative_slope: float) -> Value:
     positive = np.greater(x, 0)
     if not 0 <= negative_slope <= 1:
         return chosen(positive, g, g * negative_slope)
-    slope = positive.astype(g.dtype)
-    room = slope if type(slope) is np.ndarray else None
-    return scaled(np.maximum(slope, negative_slope, out=room), g)
+    return scaled(into(positive.astype(g.dtype), np.maximum, negative_slope), g)
 
 
 def _prelu(x: Value, weight: Value) -> Value:
@@ -143,20 +141,31 @@ composed(
 def _softplus(x: Value, beta: float = 1.0, threshold: float = 20.0) -> Value:
     """Above the threshold ``x`` itself, as PyTorch has it."""
     scaled = x if beta == 1 else x * beta
-    soft = np.log1p(np.exp(-np.abs(scaled)))
-    soft *= np.less_equal(scaled, threshold)
+    soft = _log1p_exp(scaled)
+    below = np.less_equal(scaled, threshold)
+    if x.size < MANY or not below.all():
+        soft *= below
     soft += _above_zero(scaled)
     return soft if beta == 1 else soft / beta
 
 
+def _log1p_exp(x: Value) -> Value:
+    """log(1 + exp(-abs(x)))"""
+    if x.size < MANY:
+        return np.log1p(np.exp(-np.abs(x)))
+    return into(into(into(np.abs(x), np.negative), np.exp), np.log1p)
+
+
 def _softplus_pull(g: Value, x: Value, beta: float, threshold: float) -> Value:
-    scaled = x if beta == 1 else x * beta
-    # A sigmoid is at most 1.
-    return g * np.maximum(sigmoid(scaled), np.greater(scaled, threshold).astype(g.dtype))
+    steep = x if beta == 1 else x * beta
+    slope, above = sigmoid(steep), np.greater(steep, threshold)
+    if type(slope) is np.ndarray and not above.any():
+        return scaled(slope, g)
+    return chosen(above, g, g * slope)
 
 
 def _logsigmoid(x: Value) -> Value:
-    return _below_zero(x) - np.log1p(np.exp(-np.abs(x)))
+    return _below_zero(x) - _log1p_exp(x)
 
 
 def _silu(x: Value) -> tuple[Value, Value]:
@@ -217,7 +226,7 @@ def _times(x: Value, factor: float) -> Value:
 def _elu_pull(g: Value, x: Value, alpha: float, scale: float, input_scale: float) -> Value:
     slope = np.exp(_below_zero(_times(x, input_scale)))
     if alpha * input_scale == 1:  # the same slope on both sides of 0
-        return g * _times(slope, scale)
+        return scaled(_times(slope, scale), g)
     slope = slope * (alpha * scale * input_scale)
     positive = np.greater(x, 0)
     return g * (slope * np.logical_not(positive) + positive * g.dtype.type(scale))
@@ -243,14 +252,13 @@ def _below(x: Value) -> Value:
 
 def _gelu(x: Value) -> tuple[Value, Value]:
     _zero(x)
-    below = erf_of(x * _HALF_ROOT)
-    below *= 0.5
-    below += 0.5
+    below = half_erf(x)
     return x * below, below
 
 
 def _gelu_pull(g: Value, x: Value, below: Value) -> Value:
-    return g * (below + x * (np.exp(x * x * -0.5) * _DENSITY))
+    density = into(x * x * -0.5, np.exp) * _DENSITY
+    return scaled(density * x + below, g)
 
 
 def _bend(x: Value) -> Value:

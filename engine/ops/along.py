@@ -20,6 +20,7 @@ Axis = int | tuple[int, ...] | None
 
 _add: Any = np.add.reduce  # its types tell keepdims=True from False, which is not known here
 
+_ARRAYS = np.ndarray, np.generic
 _SMALL = 256  # elements up to which a plain reduction along an axis is the fastest
 _WHOLE = 1 << 13  # the same where all axes are reduced
 _BLOCK = 1024  # elements that BLAS sums in one go: the blocks' sums are then summed pairwise
@@ -115,10 +116,17 @@ def total(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
 
 def scaled(own: Value, factor: Value) -> Value:
     """``own * factor``, in place where ``own``, which nobody else holds, has room for it."""
-    if type(own) is np.ndarray and isinstance(factor, np.ndarray) and own.dtype == factor.dtype:
+    if type(own) is np.ndarray and isinstance(factor, _ARRAYS) and own.dtype == factor.dtype:
         own *= factor
         return own
     return own * factor
+
+
+def into(own: Value, function: np.ufunc, *others: Value) -> Value:
+    """``function(own, *others)``, in place where ``own``, which nobody else holds, has room."""
+    if type(own) is np.ndarray and own.dtype.kind == "f":
+        return function(own, *others, out=own)
+    return function(own, *others)
 
 
 def _sides(shape: Shape, axes: Sequence[int]) -> tuple[int, int, int] | None:

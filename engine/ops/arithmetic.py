@@ -22,6 +22,11 @@ def flat(g: Value) -> Value:
     return np.where(False, g, 0)
 
 
+def _positive(x: Value) -> Value:
+    """The same elements: a view, as PyTorch answers the tensor itself."""
+    return np.positive(x) if x.dtype.kind == "b" else x[...]  # which NumPy refuses
+
+
 # -- the four operations ---------------------------------------------------------------------------
 
 op("add", np.add, "a b", a=lambda g: g, b=lambda g: g)
@@ -36,7 +41,7 @@ op(
     b=lambda g, ans, b: -g * ans / b,
 )
 op("neg", np.negative, "x", x=lambda g: -g)
-op("positive", np.positive, "x", x=lambda g: g)
+op("positive", _positive, "x", numpy=np.positive, view=True, x=lambda g: g)
 op("square", np.square, "x", x=lambda g, x: g * (x * 2))
 op("reciprocal", np.reciprocal, "x", x=lambda g, ans: -g * ans * ans)
 

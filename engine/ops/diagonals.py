@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
@@ -66,22 +68,31 @@ def _trace(x: Value, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     return np.sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
-def _below(x: Value, k: int) -> Value:
-    """What lies below diagonal ``k``, or on it; a vector stands for a matrix of equal rows."""
-    return np.tri(x.shape[max(-2, -x.ndim)], x.shape[-1], k, dtype=bool)
+@lru_cache(maxsize=16)  # few, because one may be as large as a matrix
+def _below(rows: int, columns: int, k: int, others: bool = False) -> Value:
+    """What lies on or below diagonal ``k``, or all ``others``. Shared, read-only: immutable."""
+    mask = np.tri(rows, columns, k, dtype=bool)
+    mask = np.logical_not(mask) if others else mask
+    mask.flags.writeable = False
+    return mask
+
+
+def _sizes(x: Value) -> tuple[int, int]:
+    """Rows and columns; a vector stands for a matrix of equal rows."""
+    return x.shape[max(-2, -x.ndim)], x.shape[-1]
 
 
 def _tril(x: Value, k: int = 0) -> Value:
-    return only(x, _below(x, k))
+    return only(x, _below(*_sizes(x), k))
 
 
 def _triu(x: Value, k: int = 0) -> Value:
-    return only(x, np.logical_not(_below(x, k - 1)))
+    return only(x, _below(*_sizes(x), k - 1, others=True))
 
 
 composed("diag_embed", _diag_embed, "x", also="make_diagonal")
 composed("diag", _diag, "x", numpy=np.diag)
 composed("diagflat", lambda x, k=0: _diag_embed(x.reshape(-1), k), "x", numpy=np.diagflat)
 composed("trace", _trace, "x", numpy=np.trace)
-op("tril", _tril, "x", numpy=np.tril, x=lambda g, k: np.tril(g, k))
-op("triu", _triu, "x", numpy=np.triu, x=lambda g, k: np.triu(g, k))
+tril: Op = op("tril", _tril, "x", numpy=np.tril, x=lambda g, k: tril(g, k=k))
+triu: Op = op("triu", _triu, "x", numpy=np.triu, x=lambda g, k: triu(g, k=k))

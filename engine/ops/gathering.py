@@ -8,13 +8,15 @@ write here, but answers a new array; the methods that end in an underscore write
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..values import Shape, Value
-from .indexing import argwhere, getitem, places, put, take
+from .indexing import argwhere, flat_places, getitem, places, put, take
+from .loss_elementwise import still
 from .op import composed
 from .writing import setitem
 
@@ -33,6 +35,9 @@ def _slices(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
 
 
 def _gather(x: Value, axis: int, index: Value) -> Value:
+    flat = flat_places(still(index), axis, x.shape)
+    if flat is not None:
+        return take(x, flat)
     return getitem(x, index=_part_along(x, axis, _constant(index)))
 
 
@@ -106,9 +111,11 @@ def _scatter(x: Value, axis: int, index: Value, src: Value) -> Value:
 
 
 def _scatter_add(x: Value, axis: int, index: Value, src: Value) -> Value:
-    index = _constant(index)
-    part = _part(src, index.shape)
-    return x + put(part, index=_part_along(x, axis, index), shape=x.shape)
+    part, flat = _part(src, index.shape), flat_places(still(index), axis, x.shape)
+    if flat is not None:
+        added = put(part.reshape(-1), index=flat.reshape(-1), shape=(math.prod(x.shape),))
+        return x + added.reshape(x.shape)
+    return x + put(part, index=_part_along(x, axis, _constant(index)), shape=x.shape)
 
 
 def _index_add(x: Value, axis: int, index: Value, source: Value, alpha: float = 1) -> Value:

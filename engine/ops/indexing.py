@@ -17,6 +17,8 @@ from ..values import Shape, Value
 from .op import Op, arange, op
 from .scatter import add_at
 
+_MANY = 4096  # indices from which it pays to make indices of the flattened array of them
+
 
 def _getitem(x: Value, index: Any) -> Value:
     out = x[index]
@@ -104,6 +106,25 @@ def places(indices: Value, axis: int, shape: Shape) -> tuple[Value, ...]:
     ]
     index[axis] = indices
     return tuple(index)
+
+
+def flat_places(indices: Value, axis: int, shape: Shape) -> Value | None:
+    """``indices`` along ``axis`` as indices of the flattened array, for which NumPy is three times
+    as fast; None where they are few, do not go over all of ``shape``, or are not in its bounds."""
+    axis = axis % len(shape) if shape else 0
+    if indices.size < _MANY or indices.dtype != np.int64 or indices.ndim != len(shape):
+        return None
+    if indices.shape != (*shape[:axis], indices.shape[axis], *shape[axis + 1 :]):
+        return None
+    if np.maximum.reduce(indices.view(np.uint64), axis=None) >= shape[axis]:  # or negative
+        return None
+    before, behind = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    laid = indices.reshape(before, -1, behind)
+    step = shape[axis] * behind
+    found = (laid if behind == 1 else laid * behind) + (arange(before) * step).reshape(-1, 1, 1)
+    if behind > 1:
+        found += arange(behind)
+    return found.reshape(indices.shape)
 
 
 def _take_along(x: Value, indices: Value, axis: int | None = -1) -> Value:

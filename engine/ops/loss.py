@@ -1,11 +1,12 @@
-"""Cross entropy, fused: forward and backward in the fewest passes over the data."""
+"""Losses of one class a row, fused: forward and backward in the fewest passes over the data."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..values import Shape, Value
-from .loss_elementwise import unknown
+from .loss_classes import place
+from .loss_elementwise import still, unknown
 from .op import arange, ones, op
 
 # -- cross entropy ---------------------------------------------------------------------------------
@@ -33,8 +34,11 @@ def _cross_entropy(logits: Value, target: Value, reduction: str = "mean") -> tup
     return _reduce(losses, reduction), exps, sums, flat
 
 
-def _flat(logits: Value, target: Value) -> Value:
-    """Where in the logits, as they are laid out, each row's target lies."""
+def _classes(logits: Value, target: Value) -> Value:
+    """One class for each row of the logits, as indices.
+
+    Raises ``ValueError`` and ``IndexError`` for targets that are no classes.
+    """
     if logits.ndim != 2:
         raise ValueError(f"the logits must be a matrix (n, classes), got shape {logits.shape}")
     rows, classes = logits.shape
@@ -49,6 +53,12 @@ def _flat(logits: Value, target: Value) -> Value:
         raise IndexError(
             f"class indices must lie in 0..{classes - 1}, got {target.min()}..{target.max()}"
         )
+    return target
+
+
+def _flat(logits: Value, target: Value) -> Value:
+    """Where in the logits, as they are laid out, each row's target lies."""
+    target, (rows, classes) = _classes(logits, target), logits.shape
     if classes > _WIDE:
         return target + arange(rows) * classes
     flat = target * rows
@@ -105,3 +115,20 @@ op(
     residuals={"exps": _exps, "sums": _sums, "flat": lambda logits, target: None},
     logits=_cross_entropy_pull,
 )
+
+# -- of log-probabilities --------------------------------------------------------------------------
+
+
+def _nll(logs: Value, target: Value, reduction: str = "mean") -> Value:
+    """-logs[target] of rows of log-probabilities (n, classes) and integer targets (n,)."""
+    ids = _classes(logs, target)
+    return _reduce(-logs[arange(len(ids)), ids], reduction)
+
+
+def _nll_pull(g: Value, logs_shape: Shape, target: Value, reduction: str) -> Value:
+    rows, classes = logs_shape
+    g = g / -max(rows, 1) if reduction == "mean" else -g
+    return place(np.broadcast_to(g, (rows,)), still(target), classes)
+
+
+op("nn.nll", _nll, "logs target", logs=_nll_pull)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..values import Value
+from .along import into, scaled, total
 from .op import OPS, composed, op
 from .transcendental import sigmoid
 
@@ -20,9 +21,9 @@ def unknown(reduction: str) -> ValueError:
 def reduced(losses: Value, reduction: str) -> Value:
     """One loss per element, as asked for."""
     if reduction == "mean":
-        return np.add.reduce(losses, axis=None) / math.prod(losses.shape)
+        return total(losses) / math.prod(losses.shape)
     if reduction == "sum":
-        return np.add.reduce(losses, axis=None)
+        return total(losses)
     if reduction == "none":
         return losses
     raise unknown(reduction)
@@ -40,28 +41,29 @@ def still(x: Value) -> Value:
 
 
 def _each(g: Value, slope: Value, reduction: str) -> Value:
-    """The gradient of a reduced loss, given the slope of the loss at each element."""
+    """The gradient of a reduced loss, given the slope of the loss at each element, which nobody
+    else holds."""
     if reduction == "mean":
         g = g / max(math.prod(slope.shape), 1)
-    return g * slope
+    return scaled(slope, g)
 
 
 # -- of a difference -------------------------------------------------------------------------------
 
 
 def _mse_loss(input: Value, target: Value, reduction: str = "mean") -> Value:
-    return reduced(np.square(input - target), reduction)
+    return reduced(into(input - target, np.square), reduction)
 
 
 def _l1_loss(input: Value, target: Value, reduction: str = "mean") -> Value:
-    return reduced(np.abs(input - target), reduction)
+    return reduced(into(input - target, np.absolute), reduction)
 
 
 def _huber_loss(input: Value, target: Value, reduction: str = "mean", delta: float = 1.0) -> Value:
     """d * d / 2 up to |d| = delta, and straight on from there: c * (d - c / 2), c = d cut off."""
     d = input - target
     cut = np.clip(d, -delta, delta)
-    return reduced(cut * (d - cut * 0.5), reduction)
+    return reduced((d - cut * 0.5) * cut, reduction)
 
 
 op(

@@ -62,12 +62,17 @@ def _normalised(x: Value, eps: float, centre: bool) -> tuple[Value, Value, Value
 
 
 def _pull(g: Value, normal: Value, scale: Value, centre: bool) -> Value:
-    """The gradient of the input from that of what was normalised: ``g`` without what lies along
-    the mean and along ``normal``, scaled."""
+    """The gradient of the input from that of what was normalised."""
+    return _without(g, normal, _products(g, normal), _sums(g) if centre else None, scale)
+
+
+def _without(g: Value, normal: Value, products: Value, sums: Value, scale: Value) -> Value:
+    """``g`` without what lies along ``normal`` and along the mean, scaled; ``products`` with
+    ``normal`` and ``sums`` say how much that is."""
     count = max(g.shape[0] * g.shape[2], 1)
-    along = normal * (_products(g, normal) / -count)
-    if centre:
-        along += _sums(g) / -count
+    along = normal * (products / -count)
+    if sums is not None:
+        along += sums / -count
     along += g
     along *= scale
     return along
@@ -135,7 +140,8 @@ def _layer_norm_pull(
     rows = _rows(input, axes)
     onward = (g if weight is None else g * weight).reshape(rows)
     found, normal = _input_pull(onward, input.reshape(rows), normal, scale, eps, True)
-    return found.reshape(input.shape), _weighted(g, normal, weight, needed), _shared(g, needed)
+    of_bias = _examples(g, axes) if needed[2] else None
+    return found.reshape(input.shape), _weighted(g, normal, weight, needed), of_bias
 
 
 def _weighted(g: Value, normal: Value, weight: Value, needed: tuple[bool, ...]) -> Value:
@@ -145,13 +151,8 @@ def _weighted(g: Value, normal: Value, weight: Value, needed: tuple[bool, ...]) 
     return _examples(g * normal.reshape(g.shape), weight.ndim)
 
 
-def _shared(g: Value, needed: tuple[bool, ...]) -> Value:
-    """``g``, which the loop sums to the shape of the bias."""
-    return g if len(needed) > 2 and needed[2] else None
-
-
 def _examples(x: Value, axes: int) -> Value:
-    """The sum over all but the last axes."""
+    """The sum over all but the last axes; of a Tensor, the loop's."""
     if not isinstance(x, np.ndarray):
         return x
     _, count, size = _rows(x, axes)
@@ -242,6 +243,11 @@ def _batch_norm_pull(
 ) -> Grads:
     shape = _channels(input)
     g = g.reshape(shape)
+    if isinstance(g, np.ndarray):  # a weight scales what belongs to a channel, sums and all
+        products, sums = _products(g, normal), _sums(g)
+        scale = scale if weight is None else scale * weight.reshape(-1, 1)
+        found = _without(g, normal, products, sums, scale).reshape(input.shape)
+        return found, products.reshape(-1), sums.reshape(-1)
     onward = g if weight is None else g * weight.reshape(-1, 1)
     found, normal = _input_pull(onward, input.reshape(shape), normal, scale, eps, True)
     of_weight = _products(g, normal).reshape(-1) if needed[1] else None

@@ -91,6 +91,8 @@ class Row:
         Raises ``OperandError`` for an argument that the row does not take.
         """
         count = len(self.inputs)
+        if len(args) == count and keywords.keys() <= self.defaults.keys():  # the most common
+            return args, dict(keywords)
         rest, named = args[count:], dict(keywords)
         inputs = (*args[:count], *[named.pop(name, None) for name in self.inputs[len(args) :]])
         if len(rest) > len(self.keywords) or not named.keys() <= set(self.keywords[len(rest) :]):

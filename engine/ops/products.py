@@ -188,6 +188,8 @@ op("dot", _dot, "a b", numpy=np.dot, a=_dot_left, b=_dot_right, cost=_cost)
 
 
 def _outer(a: Value, b: Value) -> Value:
+    if a.dtype == b.dtype and a.dtype.char in "fd":
+        return a.reshape(-1, 1).dot(b.reshape(1, -1))
     return np.outer(a, b)
 
 

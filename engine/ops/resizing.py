@@ -78,14 +78,23 @@ def _widths(pad_width: Any, ndim: int) -> tuple[tuple[int, int], ...]:
     if isinstance(pad_width, dict):
         given = {axis % ndim: width for axis, width in pad_width.items()}
         pad_width = [np.broadcast_to(given.get(axis, 0), 2) for axis in range(ndim)]
-    pairs = np.broadcast_to(np.asarray(pad_width), (ndim, 2))
+    pairs: Any = np.asarray(pad_width)
+    if pairs.shape != (ndim, 2):
+        pairs = np.broadcast_to(pairs, (ndim, 2))
     if pairs.dtype.kind not in "iu" or (pairs < 0).any():
         raise ValueError(f"pad: widths must be integers and not negative, got {pad_width}")
-    return tuple((int(before), int(after)) for before, after in pairs)
+    return tuple(map(tuple, pairs.tolist()))
 
 
 def _frame(x: Value, pad_width: Any, constant_values: Any = 0) -> Value:
-    return np.pad(x, pad_width or 0, constant_values=constant_values)
+    if np.ndim(constant_values):  # one for each side
+        return np.pad(x, pad_width, constant_values=constant_values)
+    shape = tuple(lo + n + hi for (lo, hi), n in zip(pad_width, x.shape, strict=True))
+    out = np.zeros(shape, x.dtype)
+    if constant_values:
+        out.fill(constant_values)
+    out[_inside(pad_width, x.shape)] = x
+    return out
 
 
 def _inside(pad_width: Any, shape: Shape) -> tuple[slice, ...]:

@@ -18,7 +18,7 @@ from .op import arange
 
 _FEW = 1024  # elements up to which np.add.at is as fast as anything
 _LONG = 32  # elements of a row from which sorting the rows beats counting their elements
-_FULL = 16  # places for each index up to which counting, which visits all places, pays
+_OFTEN = 4  # indices for each place from which counting, which adds in float64, is worth its time
 
 _BASIC = slice | int | np.integer
 
@@ -70,8 +70,8 @@ def _is_integers(part: Any) -> bool:
 
 def _rows(parts: tuple[Any, ...], shape: Shape) -> Value:
     """Indices of the first axes as indices of those axes flattened."""
-    row: Value = 0
-    for part, size in zip(parts, shape, strict=False):
+    row = _positive(np.asarray(parts[0]), shape[0])
+    for part, size in zip(parts[1:], shape[1:], strict=False):
         row = row * size + _positive(np.asarray(part), size)
     return row
 
@@ -87,12 +87,14 @@ def _add_along(g: Value, ids: Value, axis: int, shape: Shape) -> Value:
     ids = _positive(ids.reshape(-1), size)
     g = g.reshape(*shape[:axis], len(ids), *shape[axis + 1 :])
     width = g.size // len(ids)
-    if width < _LONG and not axis and size <= _FULL * len(ids) and g.dtype.char in "efd":
-        return _count(g, ids, size, width).reshape(shape)
+    real = g.dtype.char in "efd"
+    if width == 1 or (width < _LONG and not axis and real):
+        if real and len(ids) > _OFTEN * size:
+            return _count(g, ids, size, width).reshape(shape)
+        out = np.zeros(size * width, g.dtype)
+        np.add.at(out, _elements(ids, width), g.reshape(-1))  # of vectors, this is fast
+        return out.reshape(shape)
     out = np.zeros(shape, g.dtype)
-    if width == 1:
-        np.add.at(out.reshape(-1), ids, g.reshape(-1))  # of vectors, this is fast
-        return out
     ids, sums = sum_by_id(ids, g, size, axis)
     out[(slice(None),) * axis + (ids,)] = sums
     return out
@@ -100,7 +102,10 @@ def _add_along(g: Value, ids: Value, axis: int, shape: Shape) -> Value:
 
 def _count(g: Value, ids: Value, size: int, width: int) -> Value:
     """Rows of ``width`` elements added in float64, each element counted into its place."""
-    if width > 1:
-        ids = (ids[:, None] * width + arange(width)).reshape(-1)
-    sums = np.bincount(ids, g.reshape(-1), size * width)
+    sums = np.bincount(_elements(ids, width), g.reshape(-1), size * width)
     return sums.astype(g.dtype, copy=False)
+
+
+def _elements(ids: Value, width: int) -> Value:
+    """Indices of rows as indices of all their elements."""
+    return ids if width == 1 else (ids[:, None] * width + arange(width)).reshape(-1)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..values import Shape, Value
-from .op import Spread, composed, op
+from .op import Op, Spread, composed, op
 
 Axis = int | tuple[int, ...] | None
 
@@ -23,8 +23,8 @@ def _reshape(x: Value, shape: int | Shape) -> Value:
 
 
 def _flatten(x: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
-    if not x.ndim:
-        return x.reshape(1)
+    if not x.ndim or (start_dim == 0 and end_dim == -1):
+        return x.reshape(-1)
     start, end = range(x.ndim)[start_dim], range(x.ndim)[end_dim] + 1
     return x.reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:])
 
@@ -39,7 +39,10 @@ def _squeeze(x: Value, axis: Axis = None) -> Value:
 
 
 def _unsqueeze(x: Value, axis: int | Shape) -> Value:
-    return np.expand_dims(x, axis)
+    if type(axis) is not int or not -x.ndim <= axis + 1 <= x.ndim + 1:
+        return np.expand_dims(x, axis)
+    at = axis if axis >= 0 else axis + x.ndim + 1
+    return x.reshape((*x.shape[:at], 1, *x.shape[at:]))
 
 
 def _restore(g: Value, x_shape: Shape) -> Value:
@@ -97,6 +100,11 @@ def _swapaxes(x: Value, axis1: int, axis2: int) -> Value:
 
 
 def _moveaxis(x: Value, source: int | Shape, destination: int | Shape) -> Value:
+    if type(source) is type(destination) is int:
+        axes = list(range(x.ndim))
+        at = normalize_axis_index(destination, x.ndim, "destination")
+        axes.insert(at, axes.pop(normalize_axis_index(source, x.ndim, "source")))
+        return permute(x, axes=tuple(axes))
     sources = normalize_axis_tuple(source, x.ndim, "source")
     targets = normalize_axis_tuple(destination, x.ndim, "destination")
     if len(sources) != len(targets):
@@ -104,7 +112,7 @@ def _moveaxis(x: Value, source: int | Shape, destination: int | Shape) -> Value:
     axes = [axis for axis in range(x.ndim) if axis not in sources]
     for target, axis in sorted(zip(targets, sources, strict=True)):
         axes.insert(target, axis)
-    return np.transpose(x, tuple(axes))
+    return permute(x, axes=tuple(axes))
 
 
 def _rollaxis(a: Value, axis: int, start: int = 0) -> Value:
@@ -121,7 +129,7 @@ def _matrix_transpose(x: Value) -> Value:
     return np.swapaxes(x, -1, -2)
 
 
-op(
+permute: Op = op(
     "permute",
     _permute,
     "x",

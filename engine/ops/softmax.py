@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..values import Shape, Value
-from .along import Axis, axes_of, keep, peak, scaled, total
+from .along import Axis, axes_of, into, keep, peak, scaled, total
 from .op import op
 
 
@@ -26,31 +26,21 @@ def _shifted(x: Value, axis: Axis) -> tuple[Value, Value]:
 
 def _logsumexp(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
     top, shifted = _shifted(x, axis)
-    ans = np.log(total(np.exp(shifted, out=_room(shifted)), axis, keepdims=True))
+    ans = np.log(total(into(shifted, np.exp), axis, keepdims=True))
     ans += top
     return ans if keepdims else np.squeeze(ans, axes_of(axis, x.ndim))
-
-
-def _room(values: Value) -> Value | None:
-    """Where a function of ``values``, which nobody else holds, may be written."""
-    return values if values.dtype.kind == "f" else None
-
-
-def _exp(own: Value) -> Value:
-    """The exponential, in place where ``own``, which nobody else holds, has room for it."""
-    return np.exp(own, out=own) if type(own) is np.ndarray else np.exp(own)
 
 
 def _logsumexp_pull(
     g: Value, ans: Value, x: Value, x_shape: Shape, axis: Axis, keepdims: bool
 ) -> Value:
-    softmax = _exp(x - keep(ans, x_shape, axis, keepdims))
+    softmax = into(x - keep(ans, x_shape, axis, keepdims), np.exp)
     return scaled(softmax, keep(g, x_shape, axis, keepdims))
 
 
 def _softmax(x: Value, axis: Axis = -1, dtype: Any = None) -> Value:
     _, shifted = _shifted(x if dtype is None else x.astype(dtype), axis)
-    exps = np.exp(shifted, out=_room(shifted))
+    exps = into(shifted, np.exp)
     exps /= total(exps, axis, keepdims=True)
     return exps
 
@@ -68,14 +58,12 @@ def _softmax_pull(g: Value, ans: Value, axis: Axis) -> Value:
 def _log_softmax(x: Value, axis: Axis = -1, dtype: Any = None) -> Value:
     _, shifted = _shifted(x if dtype is None else x.astype(dtype), axis)
     logs = np.log(total(np.exp(shifted), axis, keepdims=True))
-    return np.subtract(shifted, logs, out=_room(shifted))
+    return into(shifted, np.subtract, logs)
 
 
 def _log_softmax_pull(g: Value, ans: Value, axis: Axis) -> Value:
     share = scaled(np.exp(ans), total(g, axis, keepdims=True))
-    if type(share) is np.ndarray:
-        return np.subtract(g, share, out=share)
-    return g - share
+    return np.subtract(g, share, out=share) if type(share) is np.ndarray else g - share
 
 
 op("logsumexp", _logsumexp, "x", also="special.logsumexp", x=_logsumexp_pull)

@@ -56,6 +56,16 @@ LOSSES = (
         _of("cross_entropy"),
     ),
     Case(
+        "nn.nll",
+        (
+            *loss_samples((3, 4), LABELS),
+            call((3, 4), LABELS.astype("uint8"), peer=False),
+            call((0, 4), np.zeros(0, int), reduction="sum"),
+        ),
+        lambda x, target, reduction="mean": _reduced(-x[np.arange(len(x)), target], reduction),
+        _of("nll_loss"),
+    ),
+    Case(
         "nn.mse_loss",
         (
             *loss_samples((3, 4), (3, 4)),

@@ -90,3 +90,50 @@ def test_put_is_what_getitem_transposes():
     x, g = RNG.standard_normal((20, 30)), RNG.standard_normal((200, 30))
     put = OPS["put"](g, index=index, shape=(20, 30))
     assert np.sum(put * x) == pytest.approx(np.sum(g * x[index]))
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("low", [0, -7], ids=["positive", "negative too"])
+def test_many_indices_along_an_axis(axis, low):
+    """So many that they become indices of the flattened array, unless some are negative."""
+    shape = (20, 30, 40)
+    index = RNG.integers(low, 7, (*shape[:axis], 9, *shape[axis:][1:]))
+    x = engine.tensor(RNG.standard_normal(shape), requires_grad=True)
+    values = engine.tensor(RNG.standard_normal(index.shape), requires_grad=True)
+    weights = RNG.standard_normal(index.shape)
+    plain = x.detach().numpy()
+
+    gathered = engine.gather(x, axis, index)
+    np.testing.assert_array_equal(gathered.detach(), np.take_along_axis(plain, index, axis))
+    (g,) = engine.grad((gathered * weights).sum(), [x])
+    places = [np.arange(n).reshape(-1, *[1] * (2 - i)) for i, n in enumerate(shape)]
+    places[axis] = index
+    expected = np.zeros(shape)
+    np.add.at(expected, tuple(places), weights)
+    np.testing.assert_allclose(g, expected, rtol=1e-12, atol=1e-14)
+
+    added = engine.scatter_add(x, axis, index, values)
+    expected = plain.copy()
+    np.add.at(expected, tuple(places), values.detach().numpy())
+    np.testing.assert_allclose(added.detach(), expected, rtol=1e-12, atol=1e-14)
+    upstream = RNG.standard_normal(shape)
+    (g,) = engine.grad((added * upstream).sum(), [values])
+    np.testing.assert_array_equal(g, np.take_along_axis(upstream, index, axis))
+
+
+def test_an_index_that_is_written_to_later_means_what_it_meant():
+    index = RNG.integers(0, 30, (20, 300))
+    x = engine.tensor(RNG.standard_normal((20, 30)), requires_grad=True)
+    expected = np.zeros((20, 30))
+    np.add.at(expected, (np.arange(20)[:, None], index), 1.0)
+    total = engine.gather(x, 1, index).sum()
+    index[...] = 0
+    np.testing.assert_array_equal(engine.grad(total, [x])[0], expected)
+
+
+@pytest.mark.parametrize("wrong", [30, -31])
+def test_one_of_many_indices_out_of_bounds(wrong):
+    index = np.zeros((20, 300), int)
+    index[3, 3] = wrong
+    with pytest.raises(IndexError):
+        engine.gather(engine.zeros(20, 30), 1, index)

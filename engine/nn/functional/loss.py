@@ -46,8 +46,8 @@ def cross_entropy(
         target = np.asarray(target)
     if weight is None and not label_smoothing and len(input.shape) == 2:
         plain = target.dtype.kind in "iu" and ignore_index < 0
-        if plain and (logits := _whole(input, target, ignore_index, reduction)) is not None:
-            return logits
+        if plain and (loss := _whole(_CROSS_ENTROPY, input, target, ignore_index, reduction)):
+            return loss[0]
     logs = record(_LOG_SOFTMAX, (input,), {"axis": 1 if len(input.shape) > 1 else 0})
     if target.dtype.kind == "f":
         row = COMPOSED["nn.cross_entropy_of_probabilities"]
@@ -56,13 +56,13 @@ def cross_entropy(
     return _nll(logs, target, weight, ignore_index, label_smoothing, reduction)
 
 
-def _whole(input: Any, target: Any, ignore_index: int, reduction: str) -> Tensor | None:
-    """The loss of rows of which none is ignored; None if one is."""
+def _whole(op: Any, input: Any, target: Any, ignore_index: int, reduction: str) -> list[Tensor]:
+    """The loss of rows of which none is ignored; nothing if one is."""
     try:
-        return record(_CROSS_ENTROPY, (input, target), {"reduction": reduction})
+        return [record(op, (input, target), {"reduction": reduction})]
     except IndexRangeError:
         if (np.asarray(target) == ignore_index).any():
-            return None
+            return []
         raise
 
 
@@ -95,6 +95,10 @@ def nll_loss(
     >>> nll_loss(engine.tensor([[-1.0, -2.0], [-3.0, -4.0]]), engine.tensor([0, 1]))
     tensor(2.5000)
     """
+    if weight is None and ignore_index < 0 and len(input.shape) == 2:
+        target = target if isinstance(target, Tensor) else np.asarray(target)
+        if loss := _whole(OPS["nn.nll"], input, target, ignore_index, reduction):
+            return loss[0]
     return _nll(input, target, weight, ignore_index, 0.0, reduction)
 
 
