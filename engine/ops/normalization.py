@@ -61,21 +61,22 @@ def _normalised(x: Value, eps: float, centre: bool) -> tuple[Value, Value, Value
     return normal, scale, mean, variance
 
 
-def _pull(g: Value, normal: Value, scale: Value, centre: bool) -> Value:
-    """The gradient of the input from that of what was normalised."""
-    return _without(g, normal, _products(g, normal), _sums(g) if centre else None, scale)
+def _without(
+    g: Value, normal: Value, products: Value, sums: Value, scale: Value, shape: Shape
+) -> Value:
+    """``g`` without what lies along ``normal`` and along the mean, scaled, in memory of its own.
 
-
-def _without(g: Value, normal: Value, products: Value, sums: Value, scale: Value) -> Value:
-    """``g`` without what lies along ``normal`` and along the mean, scaled; ``products`` with
-    ``normal`` and ``sums`` say how much that is."""
+    ``products`` with ``normal``, and ``sums``, say how much that is.
+    """
     count = max(g.shape[0] * g.shape[2], 1)
-    along = normal * (products / -count)
+    out = np.empty(shape, np.result_type(g, normal))
+    along = out.reshape(normal.shape)
+    np.multiply(normal, products / -count, out=along)
     if sums is not None:
         along += sums / -count
     along += g
     along *= scale
-    return along
+    return out
 
 
 def _pull_recorded(g: Value, normal: Value, scale: Value, centre: bool) -> Value:
@@ -85,14 +86,18 @@ def _pull_recorded(g: Value, normal: Value, scale: Value, centre: bool) -> Value
 
 
 def _input_pull(
-    g: Value, x: Value, normal: Value, scale: Value, eps: float, centre: bool
+    g: Value, input: Value, rows: Shape, normal: Value, scale: Value, eps: float, centre: bool
 ) -> tuple[Value, Value]:
-    """The gradient of the input (N, C, P), and what was normalised, both differentiable if ``g``
-    is. ``g`` is the gradient of the latter."""
+    """The gradient of the input, and what was normalised, both differentiable if ``g`` is.
+
+    ``g``: the gradient of what was normalised; ``rows``: the shape (N, C, P) of both.
+    """
+    g = g.reshape(rows)
     if isinstance(g, np.ndarray):
-        return _pull(g, normal, scale, centre), normal
-    normal, scale, _, _ = _normalised(x, eps, centre)
-    return _pull_recorded(g, normal, scale, centre), normal
+        products, sums = _products(g, normal), _sums(g) if centre else None
+        return _without(g, normal, products, sums, scale, input.shape), normal
+    normal, scale, _, _ = _normalised(input.reshape(rows), eps, centre)
+    return _pull_recorded(g, normal, scale, centre).reshape(input.shape), normal
 
 
 # -- over the last axes ----------------------------------------------------------------------------
@@ -138,10 +143,10 @@ def _layer_norm_pull(
     needed: tuple[bool, ...],
 ) -> Grads:
     rows = _rows(input, axes)
-    onward = (g if weight is None else g * weight).reshape(rows)
-    found, normal = _input_pull(onward, input.reshape(rows), normal, scale, eps, True)
+    onward = g if weight is None else g * weight
+    found, normal = _input_pull(onward, input, rows, normal, scale, eps, True)
     of_bias = _examples(g, axes) if needed[2] else None
-    return found.reshape(input.shape), _weighted(g, normal, weight, needed), of_bias
+    return found, _weighted(g, normal, weight, needed), of_bias
 
 
 def _weighted(g: Value, normal: Value, weight: Value, needed: tuple[bool, ...]) -> Value:
@@ -187,9 +192,9 @@ def _rms_norm_pull(
     needed: tuple[bool, ...],
 ) -> tuple[Value, Value]:
     rows = _rows(input, axes)
-    onward = (g if weight is None else g * weight).reshape(rows)
-    found, normal = _input_pull(onward, input.reshape(rows), normal, scale, eps, False)
-    return found.reshape(input.shape), _weighted(g, normal, weight, needed)
+    onward = g if weight is None else g * weight
+    found, normal = _input_pull(onward, input, rows, normal, scale, eps, False)
+    return found, _weighted(g, normal, weight, needed)
 
 
 op(
@@ -246,13 +251,13 @@ def _batch_norm_pull(
     if isinstance(g, np.ndarray):  # a weight scales what belongs to a channel, sums and all
         products, sums = _products(g, normal), _sums(g)
         scale = scale if weight is None else scale * weight.reshape(-1, 1)
-        found = _without(g, normal, products, sums, scale).reshape(input.shape)
+        found = _without(g, normal, products, sums, scale, input.shape)
         return found, products.reshape(-1), sums.reshape(-1)
     onward = g if weight is None else g * weight.reshape(-1, 1)
-    found, normal = _input_pull(onward, input.reshape(shape), normal, scale, eps, True)
+    found, normal = _input_pull(onward, input, shape, normal, scale, eps, True)
     of_weight = _products(g, normal).reshape(-1) if needed[1] else None
     of_bias = _sums(g).reshape(-1) if needed[2] else None
-    return found.reshape(input.shape), of_weight, of_bias
+    return found, of_weight, of_bias
 
 
 op(

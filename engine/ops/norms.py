@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..values import Value
-from .along import Axis
+from .along import Axis, square_sum
 from .decompositions import svdvals
 from .linalg import conj, inv
 from .op import composed, op
@@ -23,6 +23,9 @@ INF = float("inf")
 
 
 def _vector_norm(x: Value, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Value:
+    if axis is None and ord == 2 and x.dtype.char in "fd" and x.flags.c_contiguous:
+        size = np.sqrt(square_sum(x))
+        return size.reshape((1,) * x.ndim) if keepdims else size
     norm: Any = np.linalg.vector_norm
     return norm(x, ord=ord, axis=axis, keepdims=keepdims)
 

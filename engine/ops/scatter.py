@@ -1,8 +1,8 @@
 """Adding at an index where places occur more than once: the gradient of everything that gathers.
 
 ``out[index] += g`` loses all but one of several additions to a place, and ``np.add.at`` is 3 to 20
-times slower than what is done here: ``np.bincount`` for short rows, sorting for long ones. See
-``docs/decisions/0011``.
+times slower than what is done here: vectors for short rows, ``np.bincount`` where there are many
+for a place, sorting for long rows. See ``docs/decisions/0011``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def add_at(g: Value, index: Any, shape: Shape) -> Value:
     parts = _whole(index if isinstance(index, tuple) else (index,), len(shape))
     if all(map(_is_integers, parts)):
         flat = (math.prod(shape[: len(parts)]), *shape[len(parts) :])
-        return _add_along(g, _rows(parts, shape), 0, flat).reshape(shape)
+        found = _add_along(g, _rows(parts, shape), 0, flat)
+        return found if flat == shape else found.reshape(shape)  # not a view, if it need not be
     arrays = [i for i, p in enumerate(parts) if not isinstance(p, slice) or p != slice(None)]
     if len(arrays) == 1 and _is_integers(parts[arrays[0]]):
         return _add_along(g, np.asarray(parts[arrays[0]]), arrays[0], shape)
@@ -87,14 +88,12 @@ def _add_along(g: Value, ids: Value, axis: int, shape: Shape) -> Value:
     ids = _positive(ids.reshape(-1), size)
     g = g.reshape(*shape[:axis], len(ids), *shape[axis + 1 :])
     width = g.size // len(ids)
-    real = g.dtype.char in "efd"
+    out, real = np.zeros(shape, g.dtype), g.dtype.char in "efd"
     if width == 1 or (width < _LONG and not axis and real):
         if real and len(ids) > _OFTEN * size:
             return _count(g, ids, size, width).reshape(shape)
-        out = np.zeros(size * width, g.dtype)
-        np.add.at(out, _elements(ids, width), g.reshape(-1))  # of vectors, this is fast
-        return out.reshape(shape)
-    out = np.zeros(shape, g.dtype)
+        np.add.at(out.reshape(-1), _elements(ids, width), g.reshape(-1))  # of vectors, it is fast
+        return out
     ids, sums = sum_by_id(ids, g, size, axis)
     out[(slice(None),) * axis + (ids,)] = sums
     return out

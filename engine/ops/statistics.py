@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..values import Shape, Value
 from .along import Axis, axes_of, count, keep, kept_shape, last, scaled, total
-from .op import composed, op
+from .op import Forward, composed, op
 from .reduce import valid
 
 # -- variance --------------------------------------------------------------------------------------
@@ -266,32 +266,9 @@ def _taken(rows: Value, order: Value, at: Value) -> Value:
     return rows[(*np.indices(picked.shape, sparse=True), picked)]
 
 
-def _quantile(
-    x: Value,
-    q: Any,
-    axis: Axis = None,
-    keepdims: bool = False,
-    method: str = "linear",
-) -> Value:
-    """``q`` is a constant, a number or an array of them; their axes come first in the answer."""
-    return _quantiles(x, q, axis, keepdims, method, skip=False)
-
-
-def _nanquantile(
-    x: Value,
-    q: Any,
-    axis: Axis = None,
-    keepdims: bool = False,
-    method: str = "linear",
-) -> Value:
-    """As ``quantile``, of what is no NaN."""
-    return _quantiles(x, q, axis, keepdims, method, skip=True)
-
-
-def _quantiles(x: Value, q: Any, axis: Axis, keepdims: bool, method: str, skip: bool) -> Value:
+def _quantiles(x: Value, q: Value, axis: Axis, keepdims: bool, method: str, skip: bool) -> Value:
     if method not in _METHODS:
         raise ArgumentError(f"method must be one of {', '.join(_METHODS)}; got {method!r}")
-    q = np.asarray(_values(q) if hasattr(q, "detach") else q, np.float64)
     if not ((q >= 0) & (q <= 1)).all():
         raise ArgumentError(f"quantiles lie in 0..1, got {q}")
     rows = last(x, axis)
@@ -313,41 +290,31 @@ def _quantiles(x: Value, q: Any, axis: Axis, keepdims: bool, method: str, skip: 
     return np.stack(answers).reshape((*q.shape, *kept))
 
 
-def _median(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
-    return _quantiles(x, 0.5, axis, keepdims, "midpoint", skip=False)
+def _quantile(skip: bool, unit: float = 1) -> Forward:
+    """The forward that leaves NaN out if it is to ``skip`` it, for parts in ``unit`` of the whole.
+
+    ``q`` is a constant, a number or an array of them; their axes come first in the answer.
+    """
+
+    def forward(
+        x: Value, q: Any, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+    ) -> Value:
+        q = np.asarray(_values(q) if hasattr(q, "detach") else q, np.float64) / unit
+        return _quantiles(x, q, axis, keepdims, method, skip)
+
+    return forward
 
 
-def _nanmedian(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
-    return _quantiles(x, 0.5, axis, keepdims, "midpoint", skip=True)
+def _median(skip: bool) -> Forward:
+    def forward(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
+        return _quantiles(x, np.asarray(0.5), axis, keepdims, "midpoint", skip)
+
+    return forward
 
 
-def _percentile(
-    x: Value,
-    q: Any,
-    axis: Axis = None,
-    keepdims: bool = False,
-    method: str = "linear",
-) -> Value:
-    return _quantiles(x, _percent(q), axis, keepdims, method, skip=False)
-
-
-def _nanpercentile(
-    x: Value,
-    q: Any,
-    axis: Axis = None,
-    keepdims: bool = False,
-    method: str = "linear",
-) -> Value:
-    return _quantiles(x, _percent(q), axis, keepdims, method, skip=True)
-
-
-def _percent(q: Any) -> Value:
-    return np.true_divide(_values(q) if hasattr(q, "detach") else q, 100)
-
-
-composed("median", _median, "x", numpy=np.median)
-composed("nanmedian", _nanmedian, "x", numpy=np.nanmedian)
-composed("quantile", _quantile, "x", numpy=np.quantile)
-composed("nanquantile", _nanquantile, "x", numpy=np.nanquantile)
-composed("percentile", _percentile, "x", numpy=np.percentile, torch=None)
-composed("nanpercentile", _nanpercentile, "x", numpy=np.nanpercentile, torch=None)
+composed("median", _median(skip=False), "x", numpy=np.median)
+composed("nanmedian", _median(skip=True), "x", numpy=np.nanmedian)
+composed("quantile", _quantile(skip=False), "x", numpy=np.quantile)
+composed("nanquantile", _quantile(skip=True), "x", numpy=np.nanquantile)
+composed("percentile", _quantile(False, 100), "x", numpy=np.percentile, torch=None)
+composed("nanpercentile", _quantile(True, 100), "x", numpy=np.nanpercentile, torch=None)

@@ -94,10 +94,8 @@ def _max(
     ceil_mode: bool,
     return_indices: bool,
 ) -> Any:
-    size, steps = _sizes(kernel_size, stride, dims)
-    around, gaps = spatial.pairs(padding, dims), spatial.ints("dilation", dilation, dims)
-    if any(2 * before > k for (before, _), k in zip(around, size, strict=True)):
-        raise ArgumentError(f"{name}: padding {padding} is more than half of the kernel {size}")
+    size, steps, around = _windows(name, kernel_size, stride, padding, dims)
+    gaps = spatial.ints("dilation", dilation, dims)
 
     def run(x: Tensor) -> Any:
         wide = spatial.ceiled(x.shape, size, steps, around, gaps) if ceil_mode else around
@@ -108,9 +106,16 @@ def _max(
     return spatial.batched(name, input, dims, run)
 
 
-def _sizes(kernel_size: Any, stride: Any, dims: int) -> tuple[spatial.Ints, spatial.Ints]:
+def _windows(
+    name: str, kernel_size: Any, stride: Any, padding: Any, dims: int
+) -> tuple[spatial.Ints, spatial.Ints, spatial.Pairs]:
+    """Sizes, strides and padding, one each an axis. Raises ``ArgumentError`` if they are none."""
     size = spatial.ints("kernel_size", kernel_size, dims)
-    return size, size if stride in (None, ()) else spatial.ints("stride", stride, dims)
+    steps = size if stride in (None, ()) else spatial.ints("stride", stride, dims)
+    around = spatial.pairs(padding, dims)
+    if any(2 * before > k for (before, _), k in zip(around, size, strict=True)):
+        raise ArgumentError(f"{name}: padding {padding} is more than half of the kernel {size}")
+    return size, steps, around
 
 
 def avg_pool1d(
@@ -184,10 +189,7 @@ def _avg(
     count_include_pad: bool,
     divisor: int | None,
 ) -> Tensor:
-    size, steps = _sizes(kernel_size, stride, dims)
-    around = spatial.pairs(padding, dims)
-    if any(2 * before > k for (before, _), k in zip(around, size, strict=True)):
-        raise ArgumentError(f"{name}: padding {padding} is more than half of the kernel {size}")
+    size, steps, around = _windows(name, kernel_size, stride, padding, dims)
     if divisor == 0:
         raise ArgumentError(f"{name}: divisor_override must not be 0")
 
