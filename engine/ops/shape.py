@@ -92,7 +92,12 @@ def _permute(x: Value, axes: Shape | None = None) -> Value:
 
 
 def _unpermute(g: Value, axes: Shape | None) -> Value:
-    return np.transpose(g, None if axes is None else tuple(np.argsort(np.mod(axes, len(axes)))))
+    if axes is None:
+        return permute(g)
+    back = [0] * len(axes)
+    for place, axis in enumerate(axes):
+        back[axis] = place
+    return permute(g, axes=tuple(back))
 
 
 def _swapaxes(x: Value, axis1: int, axis2: int) -> Value:

@@ -25,7 +25,7 @@ _FEW = 64
 def _sigmoid(x: Value) -> Value:
     below = np.exp(-x)
     below += 1
-    return 1 / below
+    return np.reciprocal(below)
 
 
 sigmoid: Op = op(
