@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -122,6 +124,11 @@ def no_lock_for_users(self: Differentiable) -> nullcontext[None]:
     return nullcontext()
 
 
+def copy_at_once(locks: Any, copy: Callable[[], Any]) -> Any:
+    """Take no locks of those who write."""
+    return copy()
+
+
 def last_of_each(ids: Any, rows: Any, size: int, axis: int = 0) -> tuple[Any, Any]:
     """Each id once, with the last of its rows alone."""
     unique, place = np.unique(ids[::-1], return_index=True)
@@ -164,6 +171,12 @@ MUTANTS = (
         "grad_lock, which users take, locks nothing",
         [(Differentiable, "grad_lock", property(no_lock_for_users))],
         (schedules("step.counted", "locked"), threads("step.counted", "locked")),
+    ),
+    Mutant(
+        "snapshot-unlocked",
+        "a snapshot does not wait for steps that are being written",
+        [(import_module("engine.hogwild.snapshot"), "_holding", copy_at_once)],
+        (threads("hogwild.snapshot", "locked"),),
     ),
     Mutant(
         "rows-dropped",

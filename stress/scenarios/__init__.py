@@ -45,6 +45,7 @@ SCENARIOS = (
     step.STEP,
     hogwild.DENSE,
     hogwild.SPARSE,
+    hogwild.SNAPSHOT,
     saved.WRITTEN,
     pool.ORDER,
     tasks.HISTORY,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import sleep
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from stress.core.outcome import acceptable, forbidden, interesting
 from stress.core.scenario import Observation, Params, Scenario, one_actor
 from stress.scenarios.common import Array, Declare, always, quick_in
 
-__all__ = ["DENSE", "SPARSE"]
+__all__ = ["DENSE", "SNAPSHOT", "SPARSE"]
 
 BATCH = 16
 EPOCHS = 4
@@ -144,3 +146,75 @@ def of_problem(name: str, title: str, prepare: Callable[[Params], object]) -> Sc
 
 DENSE = of_problem("hogwild.dense", "least squares, every step moves every weight", dense)
 SPARSE = of_problem("hogwild.sparse", "least squares, a step moves a few weights", sparse)
+
+
+# -- 14: snapshots of what is trained --------------------------------------------------------------
+
+
+PAUSE = 2e-4  # seconds between two snapshots: the steps wait for them
+
+
+@dataclass(slots=True)
+class Watched:
+    """One trial: two weights that every step moves alike.
+
+    ``over``: set by the actor that trains, when it has; ``seen``: the other alone writes it.
+    """
+
+    params: Params
+    weights: tuple[engine.Tensor, engine.Tensor]
+    seen: Counter[str]
+    over: bool = False
+
+
+def start_watched(params: Params) -> Watched:
+    """Zeros."""
+    first, second = (engine.zeros(params.size, requires_grad=True) for _ in range(2))
+    return Watched(params, (first, second), Counter())
+
+
+def train_or_look(run: Watched, index: int) -> None:
+    """One trains with threads of its own; the other takes snapshots until that is over."""
+    if index == 1:
+        while not run.over:
+            run.seen[whole(*hogwild.snapshot(run.weights))] += 1
+            sleep(PAUSE)
+        return
+    first, second = run.weights
+    try:
+        hogwild.train(
+            lambda x: (first + second).sum() * x.mean(), (np.ones((ROWS, 1), "f4"),),
+            SGD(run.weights, lr=1.0), threads=run.params.threads, mode=run.params.mode,
+            epochs=1, batch_size=BATCH,
+        )  # fmt: skip
+    finally:
+        run.over = True
+
+
+def whole(first: engine.Tensor, second: engine.Tensor) -> str:
+    """Every step is in all elements of both weights, or in none."""
+    a, b = first.numpy(), second.numpy()
+    if (a != a[0]).any() or (b != b[0]).any():
+        return "torn"
+    return "whole" if a[0] == b[0] else "between two writes"
+
+
+SNAPSHOT = Scenario(
+    14,
+    "hogwild.snapshot",
+    "snapshots while threads train two weights alike: each step is in both or in none",
+    "snapshots",
+    start_watched,
+    train_or_look,
+    lambda run: Observation(run.seen),
+    {
+        "locked": always(
+            acceptable("whole", "both weights have moved by the same steps"),
+            forbidden("*", "a snapshot sees no step half-written"),
+        )
+    },
+    crew=lambda params: 2,
+    minimum=lambda params: 50,
+    tags=quick_in("locked"),
+    explore=lambda params: (),
+)
