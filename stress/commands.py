@@ -94,7 +94,18 @@ def facts(scenario: Scenario) -> dict[str, Any]:
         "number": scenario.number, "name": scenario.name, "title": scenario.title,
         "unit": scenario.unit, "modes": scenario.modes, "sizes": scenario.sizes(GIL_EDGE),
         "tags": tags(scenario),
+        "parameters": {mode: parameters(scenario, mode) for mode in scenario.modes},
         "outcomes": {mode: declared(scenario, mode) for mode in scenario.modes},
+    }  # fmt: skip
+
+
+def parameters(scenario: Scenario, mode: str) -> dict[str, Any]:
+    """What a run with two threads is like: its first size, and what would be explored."""
+    params = Params(mode, size=scenario.sizes(GIL_EDGE)[0])
+    return {
+        "threads": params.threads, "dtype": params.dtype, "actors": scenario.crew(params),
+        "minimum": scenario.minimum(params), "preemptions": scenario.bound,
+        "explored": [{"threads": it.threads, "size": it.size} for it in scenario.explore(params)],
     }  # fmt: skip
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stress.core.result import Result
+from stress.environment import Environment
 from stress.report.junit import title
 from stress.report.tables import loss_rate
 from stress.report.terminal import Table
 
-__all__ = ["Drift", "drift_table", "drifts", "paired"]
+__all__ = ["Drift", "drift_table", "drifts", "moved", "paired"]
 
 Pair = tuple[Result, Result]
 
@@ -29,6 +30,12 @@ def paired(old: Sequence[Result], new: Sequence[Result]) -> list[Pair]:
     """The runs of the same configuration, seeds aside."""
     before = {title(result): result for result in old}
     return [(before[title(result)], result) for result in new if title(result) in before]
+
+
+def moved(old: Environment, new: Environment) -> list[tuple[str, str, str]]:
+    """What the two ran on that is not the same: its name, what it was and what it is."""
+    pairs = zip(old.rows(), new.rows(), strict=True)
+    return [(name, before, now) for (name, before), (_, now) in pairs if before != now]
 
 
 def drifts(pairs: Sequence[Pair], tolerance: float) -> list[Drift]:

@@ -28,8 +28,8 @@ __all__ = ["Run", "stress_run"]
 
 MARKER = "stress_scenarios"
 USAGE = (
-    f"{MARKER}(file, *, seconds=1.0, modes=..., threads=(2,), sizes=None, seed=0): run the "
-    "scenarios of a file with the fixture stress_run"
+    f"{MARKER}(file, *, seconds=1.0, limit=30.0, modes=..., threads=(2,), sizes=None, seed=0): "
+    "run the scenarios of a file with the fixture stress_run"
 )
 
 
@@ -54,7 +54,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("stress_run", jobs, indirect=True, ids=ids)
 
 
-def planned(folder: Path, file: str, *, seconds: float = 1.0, **choice: Any) -> list[Job]:
+def planned(
+    folder: Path, file: str, *, seconds: float = 1.0, limit: float = 30.0, **choice: Any
+) -> list[Job]:
     """The jobs of a file; ``choice`` as in ``stress.suite.Choice``."""
     from dataclasses import replace
 
@@ -63,7 +65,7 @@ def planned(folder: Path, file: str, *, seconds: float = 1.0, **choice: Any) -> 
     from stress.suite import Choice, plan
 
     source = str(folder / file) if file.endswith(".py") else file
-    budget = Budget(seconds, patience=max(10.0, 10 * seconds))
+    budget = Budget(seconds, max(10.0, 10 * seconds), limit)
     try:
         return [replace(job, budget=budget) for job in plan(Choice(source, **choice))]
     except (SourceError, TypeError) as error:

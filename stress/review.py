@@ -45,10 +45,13 @@ def compare(args: argparse.Namespace) -> Exit:
     except RecordError as error:
         complain(str(error))
         return Exit.USAGE
-    pairs = comparing.paired(old.results, new.results)
+    pairs = comparing.paired(old.results, in_order(new.results))
     if not pairs:
-        complain("the two have no configuration in common")
+        complain("the two have no configuration in common: run the same scenarios, modes, threads "
+                 "and sizes for both")  # fmt: skip
         return Exit.NOTHING
+    for name, before, now in comparing.moved(old.environment, new.environment):
+        say(f"not the same {name}: {before}, now {now}")
     found = comparing.drifts(pairs, args.tolerance)
     show(comparing.drift_table(found, len(pairs)))
     return Exit.FORBIDDEN if found else Exit.PASS

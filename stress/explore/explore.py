@@ -18,7 +18,13 @@ from stress.explore.work import Example, Replayed, Request, Target, repeat, shri
 __all__ = ["Explored", "Finding", "Plan", "conclude"]
 
 TIMES = 10  # runs of a schedule before anybody is told of it
+STUCK = "stuck"  # the outcome of a thread that waits for what is not in control
 FINDINGS = 5  # so many are told of one configuration, the worst first
+ENDS = {
+    "deadlock": "nobody can go on; the table says who waits for whom",
+    "endless": "it never came to its end",
+    STUCK: "a thread waits for what is not in control: make your locks with engine.sync.lock()",
+}
 TOLD = (Expect.FORBIDDEN, Expect.UNKNOWN, Expect.REQUIRED, Expect.INTERESTING)
 
 
@@ -35,7 +41,7 @@ class Plan:
 class Finding:
     """One outcome worth telling, and the schedule that shows it. Immutable.
 
-    ``reproduced`` of ``TIMES`` runs came to the same. ``number``: the how-manieth schedule it was.
+    ``reproduced`` of ``times`` runs came to the same. ``number``: the how-manieth schedule it was.
     ``smaller``: what minimising came to, in words.
     """
 
@@ -46,11 +52,12 @@ class Finding:
     reproduced: int
     replayed: Replayed
     smaller: str = ""
+    times: int = TIMES
 
     @property
     def words(self) -> str:
         """In a line."""
-        again = f"schedule {self.number:,}, reproduced {self.reproduced}/{TIMES}"
+        again = f"schedule {self.number:,}, reproduced {self.reproduced}/{self.times}"
         return f"{self.key} ({self.expect}; {again})" + (
             f"; minimised: {self.smaller}" if self.smaller else ""
         )
@@ -89,7 +96,7 @@ def conclude(search: Search, plan: Plan, child: Child) -> Explored:
         findings = tuple(told(search, plan, child))
     rows = tabulate(outcomes, dict(search.tally.outcomes))
     verdict, reason = judge(search, rows)
-    if odd := [finding for finding in findings if finding.reproduced < TIMES]:
+    if odd := [finding for finding in findings if finding.reproduced < finding.times]:
         verdict, reason = Verdict.ERROR, f"not reproducible: {odd[0].words}"
     stacks = "\n".join(s for f in findings if (s := f.replayed.schedule.stack))  # out of control
     result = replace(
@@ -121,10 +128,11 @@ def finding(target: Target, plan: Plan, child: Child, key: str, example: Example
         decisions, key = minimal.schedule.chosen, minimal.schedule.key
         target = replace(target, params=minimal.params)
         smaller = minimal.words
-    replayed = child.call(repeat, Request(target, decisions, times=TIMES), LIMIT)
+    times = 1 if STUCK in key.split(", ") else TIMES  # each run of it waits for ten seconds
+    replayed = child.call(repeat, Request(target, decisions, times=times), LIMIT)
     steady = 0 if replayed.problem else replayed.outcomes.get(key, 0)
     token = write(Recorded(target.scenario, target.params, decisions), plan.files)
-    return Finding(key, example.expect, token, example.number, steady, replayed, smaller)
+    return Finding(key, example.expect, token, example.number, steady, replayed, smaller, times)
 
 
 def judge(search: Search, rows: Sequence[Row]) -> tuple[Verdict, str]:
@@ -132,7 +140,8 @@ def judge(search: Search, rows: Sequence[Row]) -> tuple[Verdict, str]:
     tally, error = search.tally, search.error
     for row in rows:
         if Expect(row.expect).fails and row.count:
-            return Verdict.FAIL, f"{row.expect} outcome {row.key!r}: {row.why}"
+            why = ENDS.get(row.key, row.why) if row.expect == Expect.UNKNOWN.value else row.why
+            return Verdict.FAIL, f"{row.expect} outcome {row.key!r}: {why}"
     if error is not None:
         return VERDICTS.get(type(error), Verdict.ERROR), str(error)
     if tally.unsteady:

@@ -74,7 +74,8 @@ def read(path: Path) -> Recorded:
         text = path.read_text("utf-8")
         return rebuilt(summary_of(list(events(text))) if is_stream(text) else json.loads(text))
     except OSError as error:
-        raise RecordError(f"{path}: {error.strerror or error}") from None
+        what = error.strerror or error
+        raise RecordError(f"{path}: {what}; name a results.jsonl or summary.json") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         what = f"{type(error).__name__}: {error}"
         raise RecordError(

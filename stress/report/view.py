@@ -73,7 +73,12 @@ class Run:
 
     @property
     def opened(self) -> bool:
-        """Whether it is worth seeing at first sight."""
+        """Whether it is open at first sight."""
+        return self.result.failed
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it is among those to look at first."""
         return self.result.verdict not in (Verdict.PASS.value, Verdict.SKIPPED.value)
 
 
@@ -111,8 +116,8 @@ def runs(results: Sequence[Result], scenarios: str) -> list[Run]:
 
 def wrong(shown: Sequence[Run]) -> list[Run]:
     """Those to look at first, the worst at the top."""
-    opened = (run for run in shown if run.opened)
-    return sorted(opened, key=lambda run: badness(run.result.verdict))
+    found = (run for run in shown if run.wrong)
+    return sorted(found, key=lambda run: badness(run.result.verdict))
 
 
 def run(number: int, result: Result, scenarios: str) -> Run:

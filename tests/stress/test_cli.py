@@ -126,7 +126,10 @@ def test_the_list_as_json_has_every_outcome_that_is_declared():
     (scenario,) = json.loads(ended.stdout)
     assert scenario["name"] == "accumulate.ones"
     assert {"key", "expect", "why"} == set(scenario["outcomes"]["locked"][0])
-    assert scenario["modes"] == list(scenario["outcomes"])
+    assert scenario["modes"] == list(scenario["outcomes"]) == list(scenario["parameters"])
+    locked = scenario["parameters"]["locked"]
+    assert (locked["actors"], locked["preemptions"]) == (2, 2)
+    assert locked["explored"] == [{"threads": 2, "size": 1}, {"threads": 2, "size": 4}]
 
 
 def test_the_list_by_tag(capsys):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stress import cli
-from stress.compare import drifts, paired
+from stress.compare import drifts, moved, paired
 from stress.core.result import Loss, Result, Row
 from stress.core.scenario import Params
 from stress.core.tactics import Tactics
@@ -65,6 +65,15 @@ def test_the_tolerance_is_how_far_throughputs_may_be_apart():
 )
 def test_only_the_same_configuration_is_compared(changes):
     assert paired([OLD], [replace(OLD, **changes)]) == []
+
+
+def test_other_machines_are_named():
+    here = probe()
+    other = replace(here, cores=here.cores + 1, numpy="9.9")
+    assert moved(here, here) == []
+    assert moved(here, other) == [
+        ("NumPy", here.numpy, "9.9"), ("cores", str(here.cores), str(here.cores + 1))
+    ]  # fmt: skip
 
 
 @pytest.fixture

@@ -23,6 +23,10 @@ SCENARIOS = """
     def die(state, index):
         signal.raise_signal(signal.SIGSEGV)
 
+    def hang(state, index):
+        if index:
+            threading.Event().wait()
+
     def skip(params):
         raise Skip("only on Tuesdays")
 
@@ -35,6 +39,7 @@ SCENARIOS = """
         FINE,
         replace(FINE, name="loses", arbiter=lambda state: Observation({"lost": 1})),
         replace(FINE, name="dies", actor=die),
+        replace(FINE, name="hangs", actor=hang),
         replace(FINE, name="skipped", prepare=skip),
     )
 """
@@ -42,7 +47,7 @@ SCENARIOS = """
 TEST = """
     import pytest
 
-    @pytest.mark.stress_scenarios("mine.py", seconds=0.05, modes=("racy",){more})
+    @pytest.mark.stress_scenarios("mine.py", seconds=0.05, limit=2.0, modes=("racy",){more})
     def test_mine(stress_run):
         assert stress_run().trials >= 3
 """
@@ -63,7 +68,7 @@ def suite(pytester, monkeypatch):
 
 def test_each_verdict_is_what_pytest_makes_of_it(suite):
     ended = suite(TEST.format(more=""))
-    ended.assert_outcomes(passed=1, failed=2, skipped=1)
+    ended.assert_outcomes(passed=1, failed=3, skipped=1)
     ended.stdout.fnmatch_lines_random(
         [
             "*_ test_mine?loses-racy-2x10000? _*",
@@ -71,6 +76,8 @@ def test_each_verdict_is_what_pytest_makes_of_it(suite):
             "lost * forbidden *must not be",  # the outcomes that were seen
             "*_ test_mine?dies-racy-2x10000? _*",
             "CRASH: the process died: SIGSEGV",
+            "TIMEOUT: no progress for 2 s",
+            "*, line * in hang",
             "SKIPPED * SKIPPED: only on Tuesdays",
         ]
     )
@@ -79,7 +86,7 @@ def test_each_verdict_is_what_pytest_makes_of_it(suite):
 def test_the_marker_narrows_down_what_is_run(suite):
     ended = suite(TEST.format(more=", threads=(2, 3), sizes=(5,)"), "--collect-only", "-q")
     names = [line.partition("::")[2] for line in ended.outlines if "::" in line]
-    assert len(names) == 8
+    assert len(names) == 10
     assert "test_mine[fine-racy-3x5]" in names
 
 
