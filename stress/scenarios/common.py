@@ -22,7 +22,9 @@ __all__ = [
     "Declare",
     "Way",
     "always",
+    "around",
     "arrays",
+    "at_typical",
     "everywhere",
     "fresh_leaf",
     "observed",
@@ -53,9 +55,22 @@ def always(*outcomes: Outcome) -> Declare:
 ANY: frozenset[str] = frozenset()  # the tags of what belongs to a default run, and to no quick one
 
 
+TYPICAL = 10_000  # elements: large enough for NumPy to let go of the GIL, and quick
+
+
 def quick_in(*modes: str) -> Callable[[Params], frozenset[str]]:
     """Tags: a quick run needs no more than these modes to tell whether all is well."""
     return lambda params: quick(params) if params.mode in modes else ANY
+
+
+def at_typical(tags: Callable[[Params], frozenset[str]]) -> Callable[[Params], frozenset[str]]:
+    """The tags, where the size is ``TYPICAL``; none at others."""
+    return lambda params: tags(params) if params.size == TYPICAL else ANY
+
+
+def around(edge: int) -> tuple[int, ...]:
+    """Sizes: on both sides of where NumPy lets go of the GIL, and well beyond."""
+    return edge - 1, edge, TYPICAL
 
 
 def everywhere(declare: Declare) -> dict[str, Declare]:

@@ -270,8 +270,8 @@ def crowded(mode: str) -> None:
         thread.join()
     rate = CALLERS * EACH / (monotonic() - began)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"noted {rate:.0f} backwards a second by {CALLERS} callers of {WORKERS} workers, "
-          f"{alone:.0f} by one caller alone, cores: {cores}")  # fmt: skip
+    print(f"noted {rate:.1f} backwards a second by {CALLERS} callers of {WORKERS} workers, "
+          f"{alone:.1f} by one caller alone, cores: {cores}")  # fmt: skip
 
 
 def product(mode: str) -> Array:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from stress.core.outcome import Outcome, acceptable, forbidden, interesting, required
 from stress.core.scenario import Observation, Params, Scenario
 from stress.scenarios.accumulate import RACES, Fixture, coded
-from stress.scenarios.common import ANY, EXACT, quick_in, scattered, times
+from stress.scenarios.common import EXACT, at_typical, quick_in, scattered, times
 from stress.scenarios.reset import State, accumulate, start
 
 __all__ = ["READ"]
@@ -93,5 +93,5 @@ READ = Scenario(
     prepare=coded,
     crew=readers,
     sizes=lambda edge: (10_000, 1_000_000),
-    tags=lambda params: quick_in("racy", "locked")(params) if params.size == RACES else ANY,
+    tags=at_typical(quick_in("racy", "locked")),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,8 @@ from stress.scenarios.common import (
     Array,
     Way,
     always,
+    around,
+    at_typical,
     fresh_leaf,
     quick_in,
     times,
@@ -30,12 +32,16 @@ __all__ = ["HISTORY", "TAKE", "THIRD", "ZERO", "State", "accumulate", "start"]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One trial. ``taken``: only the last actor appends to it."""
+    """One trial. ``taken``: only the last actor appends to it.
+
+    ``wrong``: functional gradients that are not as expected, appended in any thread: atomic.
+    """
 
     fixture: Fixture
     way: Way
     leaf: engine.Tensor
     taken: list[Array]
+    wrong: list[int] = field(default_factory=list)
 
 
 def start(fixture: Fixture) -> State:
@@ -53,7 +59,9 @@ def accumulate(state: State, index: int) -> Iterator[None]:
     resets = index == params.threads - 1
     for number in range(fixture.each):
         gradient = fixture.gradients[index * fixture.each + number]
-        state.way.one(state.leaf.reshape(-1), state.leaf, gradient)
+        result = state.way.one(state.leaf.reshape(-1), state.leaf, gradient)
+        if result is not None and not np.array_equal(result, gradient.numpy()):
+            state.wrong.append(number)
         if resets and (number % 4 == 1 or params.explored):
             yield
 
@@ -130,7 +138,8 @@ ZERO = Scenario(
     },
     prepare=coded,
     minimum=lambda params: 1_000,
-    tags=quick_in("racy", "locked"),
+    sizes=around,
+    tags=at_typical(quick_in("racy", "locked")),
 )
 
 TAKE = Scenario(
@@ -162,7 +171,8 @@ TAKE = Scenario(
     },
     prepare=coded,
     minimum=lambda params: 1_000,
-    tags=quick_in("racy", "locked"),
+    sizes=around,
+    tags=at_typical(quick_in("racy", "locked")),
 )
 
 
@@ -189,6 +199,10 @@ def add_or_zero(state: State, index: int) -> None:
 
 def judge_third(state: State) -> Observation:
     """What is left of each actor's contributions is the last of them, whole."""
+    if state.way.mode == "functional":
+        wrong = len(state.wrong)
+        fates = {"unaffected": state.fixture.each * state.fixture.params.threads - wrong}
+        return Observation(fates | ({"wrong": wrong} if wrong else {}))
     fixture, decoded = state.fixture, decode(state)
     fates = Counter(decoded.outcomes)
     fates["zeroed"] = fates.pop("lost", 0)
@@ -237,11 +251,17 @@ THIRD = Scenario(
                 NEVER_RAISES,
             ),
         ),
+        "functional": always(
+            acceptable("unaffected", "a functional gradient reads no .grad"),
+            forbidden("wrong", "a functional gradient depends on its own call alone"),
+            NEVER_RAISES,
+        ),
     },
     prepare=coded,
     crew=one_more,
     minimum=lambda params: 1_000,
-    tags=quick_in("locked"),
+    sizes=around,
+    tags=at_typical(quick_in("locked")),
 )
 
 

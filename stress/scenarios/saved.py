@@ -16,8 +16,16 @@ import engine
 from engine.errors import SavedValueChangedError
 from stress.core.outcome import acceptable, forbidden
 from stress.core.scenario import Observation, Params, Scenario
-from stress.scenarios.accumulate import RACES
-from stress.scenarios.common import ANY, Array, Way, always, everywhere, quick_in, tally, times
+from stress.scenarios.common import (
+    Array,
+    Way,
+    always,
+    at_typical,
+    everywhere,
+    quick_in,
+    tally,
+    times,
+)
 from stress.scenarios.nesting import Fixture, watched
 
 __all__ = ["WRITTEN"]
@@ -172,5 +180,5 @@ WRITTEN = Scenario(
     crew=lambda params: 2,
     sizes=lambda edge: (10_000, 1_000_000),
     minimum=lambda params: 200,
-    tags=lambda params: quick_in("locked")(params) if params.size == RACES else ANY,
+    tags=at_typical(quick_in("locked")),
 )

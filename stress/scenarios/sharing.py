@@ -21,6 +21,8 @@ from stress.scenarios.common import (
     Array,
     Way,
     always,
+    around,
+    at_typical,
     everywhere,
     fresh_leaf,
     quick_in,
@@ -206,7 +208,8 @@ RETAINED = Scenario(
         "functional": FUNCTIONAL,
     },
     prepare=coded,
-    tags=quick_in("locked"),
+    sizes=around,
+    tags=at_typical(quick_in("locked")),
 )
 
 

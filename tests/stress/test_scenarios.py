@@ -203,7 +203,7 @@ def test_a_functional_gradient_that_is_wrong_is_caught(monkeypatch):
         return tuple(result * factor for result in grad(*args, **keywords))
 
     monkeypatch.setattr(engine, "grad", sometimes_wrong)
-    for name in ("accumulate.ones", "accumulate.first", "disjoint.networks"):
+    for name in ("accumulate.ones", "accumulate.first", "disjoint.networks", "reset.third"):
         assert caught(name, "functional", "wrong"), name
 
 
