@@ -11,6 +11,7 @@ from stress import arguments, bench, commands, options
 from stress.core.source import SourceError
 from stress.exits import Exit
 from stress.explore import options as exploring
+from stress.lab.options import add_lab
 from stress.mutants.command import add_selftest
 from stress.report.terminal import complain
 from stress.soak.command import add_soak
@@ -54,6 +55,7 @@ examples:
   python -m stress train --data digits --threads 2 --mode racy --epochs 20
   python -m stress train --data my.csv --hidden 64,32 --lr 0.05  your own data, label last
   python -m stress soak --minutes 10                         faults on end: is anything lost?
+  python -m stress lab sources                               which modes keep the bits, and when?
   python -m stress list                                      the scenarios
   python -m stress doctor                                    is this machine fit for it?
 
@@ -84,7 +86,7 @@ def parser() -> Parser:
     for add in (
         options.add_check, options.add_run, options.add_list, options.add_report,
         options.add_compare, exploring.add_explore, exploring.add_replay, exploring.add_minimise,
-        add_selftest, add_soak, add_train, add_doctor, add_bench,
+        add_selftest, add_soak, add_lab, add_train, add_doctor, add_bench,
     ):  # fmt: skip
         add(commands_of)
     return top

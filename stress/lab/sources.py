@@ -1,0 +1,307 @@
+"""Sources of variation, switched on one at a time: which modes keep the bits of a real training?
+
+Everything that is not switched on is held: one thread, contributions in the order of their numbers,
+one BLAS thread, random numbers of each contribution's own. Where a step has two contributions only,
+their order cannot matter (a sum of two has one value), so what differs then is not the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from time import sleep
+
+import engine
+from stress.lab.process import in_processes
+from stress.lab.training import MODES, Setup, Trained, train
+from stress.report.terminal import Table
+
+__all__ = ["SOURCES", "Cell", "Source", "Study", "cells", "costs_table", "table"]
+
+ALL = frozenset(MODES)
+SORTED = frozenset({"ordered", "reproducible", "functional"})  # they do not mind who comes first
+NOT_RACY = ALL - {"racy"}
+NOBODY: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """How much to run. Immutable.
+
+    ``steps``: of each training. ``processes``: of the source that starts many.
+    """
+
+    modes: tuple[str, ...] = MODES
+    runs: int = 10
+    processes: int = 8
+    workers: tuple[int, ...] = (1, 2, 4, 8)
+    seed: int = 0
+    steps: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training: with what switched on how, and what came of it. Immutable.
+
+    ``cpu``: seconds of all its threads; 0 where a process of its own has trained.
+    """
+
+    setting: str
+    hash: str
+    cpu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One source and one mode. Immutable. ``promised``: the same bits, whatever the setting."""
+
+    source: str
+    mode: str
+    promised: bool
+    samples: tuple[Sample, ...]
+
+    @property
+    def patterns(self) -> int:
+        """How many results there are."""
+        return len({sample.hash for sample in self.samples})
+
+    @property
+    def settings(self) -> int:
+        """How many settings of the source they had."""
+        return len({sample.setting for sample in self.samples})
+
+    @property
+    def broken(self) -> bool:
+        """Whether one result was promised, and there are more."""
+        return self.promised and self.patterns > 1
+
+
+Samples = Sequence[Sample]
+Run = Callable[[Study, Sequence[Setup]], Sequence[Samples]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source of variation. Immutable.
+
+    ``keeps``: the modes that promise the same bits while it is on. ``run``: for each of some setups
+    several trainings, each with another setting of the source.
+    """
+
+    name: str
+    what: str
+    keeps: frozenset[str]
+    run: Run
+
+
+def here(run: Callable[[Study, Setup], Samples]) -> Run:
+    """A source that is switched on in this process, for one setup after the other."""
+    return lambda study, setups: [run(study, setup) for setup in setups]
+
+
+def sampled(setting: object, trained: Trained) -> Sample:
+    """A training in this process."""
+    return Sample(str(setting), trained.hash, trained.cpu)
+
+
+def several(study: Study, change: Callable[[int], Setup]) -> list[Sample]:
+    """One training for each run, of the setup that belongs to it."""
+    return [sampled(run, train(change(run))) for run in range(study.runs)]
+
+
+def arrival(study: Study, setup: Setup) -> Samples:
+    """One thread; contributions come in an order that is drawn for each step."""
+    return several(study, lambda run: replace(setup, shuffle=run))
+
+
+def give_way(point: str, subject: object) -> None:
+    """A hook: others get their turn in the middle of an addition."""
+    if point in ("grad.read", "grad.store"):
+        sleep(0)
+
+
+def lost(study: Study, setup: Setup) -> Samples:
+    """Two threads and two contributions; others run in the middle of each addition in place."""
+    with engine.sync.hooked(give_way):
+        return several(study, lambda run: replace(setup, workers=2, contributions=2))
+
+
+def ready_queue(study: Study, setup: Setup) -> Samples:
+    """One backward at a time; zero to three workers take any node of it, as they come by it."""
+    samples = []
+    for run in range(study.runs):
+        workers = 1 + run % 4
+        before = engine.stats().hand_offs
+        trained = train(replace(setup, parts=4, workers=workers, heavy=0))
+        nodes = engine.stats().hand_offs - before
+        samples.append(sampled(f"{workers} workers, {nodes} nodes handed off", trained))
+    return samples
+
+
+def shared_draws(study: Study, setup: Setup) -> Samples:
+    """Dropout from the generator of the process: who comes first draws first."""
+    return drawn(study, replace(setup, keyed=False))
+
+
+def keyed_draws(study: Study, setup: Setup) -> Samples:
+    """Dropout from numbers of the contribution's own (``engine.fork_rng``)."""
+    return drawn(study, setup)
+
+
+def drawn(study: Study, setup: Setup) -> Samples:
+    """Two contributions, in an order that is drawn for each step, with dropout."""
+    dropping = replace(setup, contributions=2, drop=0.5)
+    return several(study, lambda run: replace(dropping, shuffle=run))
+
+
+def failures(study: Study, setup: Setup) -> Samples:
+    """A backward of each step raises, in two branches at once, among workers."""
+    return several(study, lambda run: failing(setup, run))
+
+
+def told(study: Study, setup: Setup) -> Samples:
+    """The same; what is compared is which of the two errors each step was told."""
+    errors = [train(failing(setup, run)).errors for run in range(study.runs)]
+    return [Sample(str(run), " ".join(names)) for run, names in enumerate(errors)]
+
+
+def failing(setup: Setup, run: int) -> Setup:
+    """With a contribution that fails, and with one to four threads."""
+    return replace(setup, faulty=True, workers=1 + run % 4, heavy=0)
+
+
+def warm_up(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
+    """The same training again and again in one fresh process: the first is cold."""
+    (found,) = in_processes(list(setups) * study.runs, [{}])
+    return [
+        [Sample(f"run {run}", hash) for run, hash in enumerate(found[mode :: len(setups)])]
+        for mode in range(len(setups))
+    ]
+
+
+def hash_seed(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
+    """Processes with other hashes of strings, and so other orders of sets, and other addresses."""
+    seeds = range(min(study.runs, 4))
+    return processes(setups, [("PYTHONHASHSEED", str(seed)) for seed in seeds])
+
+
+def blas_threads(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
+    """Processes whose BLAS has 1, 2 or 4 threads, with batches large enough for it to use them."""
+    large = [replace(setup, batch=256) for setup in setups]
+    return processes(large, [("OPENBLAS_NUM_THREADS", count) for count in ("1", "2", "4")])
+
+
+def processes(setups: Sequence[Setup], variables: Sequence[tuple[str, str]]) -> Sequence[Samples]:
+    """A process for each value of an environment variable."""
+    found = in_processes(setups, [{name: value} for name, value in variables])
+    return [
+        [
+            Sample(f"{name}={value}", hashes[mode])
+            for (name, value), hashes in zip(variables, found, strict=True)
+        ]
+        for mode in range(len(setups))
+    ]
+
+
+def workers(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
+    """Threads as they come: the order of arrival, and what racy loses, as they happen to be.
+
+    The setups take turns, so that their times can be compared on a machine that others use too.
+    """
+    found: list[list[Sample]] = [[] for _ in setups]
+    for count in study.workers:
+        for _ in range(study.runs):
+            for setup, samples in zip(setups, found, strict=True):
+                trained = train(replace(setup, workers=count))
+                samples.append(sampled(f"{count} threads", trained))
+    return found
+
+
+def same_seed(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
+    """Many processes, the same seed, two threads."""
+    numbers = [("LAB_PROCESS", str(number)) for number in range(study.processes)]
+    return processes([replace(setup, workers=2) for setup in setups], numbers)
+
+
+SOURCES = (
+    Source("arrival", "order in which contributions come, in one thread", SORTED, here(arrival)),
+    Source("lost", "lost and torn updates: two contributions, two threads", NOT_RACY, here(lost)),
+    Source("ready-queue", "who runs which node of one backward", ALL, here(ready_queue)),
+    Source("rng-shared", "dropout from one generator, who comes draws", NOBODY, here(shared_draws)),
+    Source("rng-keyed", "dropout with a key for each contribution", ALL, here(keyed_draws)),
+    Source("failure", "a backward that raises in two branches at once", NOT_RACY, here(failures)),
+    Source("error-told", "which of the two errors is raised", NOBODY, here(told)),
+    Source("warm-up", "first, second ... training in one process", ALL, warm_up),
+    Source("hash-seed", "PYTHONHASHSEED, addresses of objects", ALL, hash_seed),
+    Source("blas-threads", "OPENBLAS_NUM_THREADS 1, 2, 4", NOBODY, blas_threads),
+    Source("workers", "threads as they come: 1 to 8 of them (D2)", SORTED, workers),
+    Source("processes", "same seed, many processes, two threads (D8)", SORTED, same_seed),
+)
+
+
+def cells(
+    study: Study, sources: Sequence[Source], notice: Callable[[str], None] = lambda note: None
+) -> Iterator[Cell]:
+    """A cell for each source and mode."""
+    setups = [Setup(mode, steps=study.steps, seed=study.seed) for mode in study.modes]
+    for source in sources:
+        notice(source.name)
+        for mode, samples in zip(study.modes, source.run(study, setups), strict=True):
+            yield Cell(source.name, mode, mode in source.keeps, tuple(samples))
+
+
+def table(found: Sequence[Cell]) -> Table:
+    """A row for each source, a column for each mode."""
+    modes = list(dict.fromkeys(cell.mode for cell in found))
+    rows: dict[str, list[str]] = {}
+    for cell in found:
+        rows.setdefault(cell.source, [cell.source, str(cell.settings)]).append(describe(cell))
+    title = "Distinct results of one training while one source of variation is on"
+    return Table(title, ("source", "settings", *modes), list(rows.values()), frozenset({"source"}))
+
+
+def describe(cell: Cell) -> str:
+    """One result or several; a star where one was promised.
+
+    >>> describe(Cell("arrival", "locked", False, (Sample("0", "a"), Sample("1", "b"))))
+    '2 of 2'
+    >>> describe(Cell("arrival", "ordered", True, (Sample("0", "a"), Sample("1", "a"))))
+    'same*'
+    """
+    if cell.broken:
+        return f"BROKEN: {cell.patterns} of {len(cell.samples)}"
+    star = "*" if cell.promised else ""
+    return f"same{star}" if cell.patterns == 1 else f"{cell.patterns} of {len(cell.samples)}"
+
+
+def costs_table(found: Sequence[Cell]) -> Table | None:
+    """What a training takes in each mode, for each number of threads; None if none was timed."""
+    timed = by_workers(found)
+    if not timed:
+        return None
+    rows = []
+    for (mode, setting), samples in timed.items():
+        against = timed.get(("locked", setting), samples)
+        ratios = [one.cpu / (other.cpu or 1) for one, other in zip(samples, against, strict=True)]
+        patterns = len({sample.hash for sample in samples})
+        cpu = 1e3 * median(sample.cpu for sample in samples)
+        row = (
+            mode,
+            setting,
+            f"{patterns} of {len(samples)}",
+            f"{cpu:.1f}",
+            f"{median(ratios):.2f}",
+        )
+        rows.append(row)
+    columns = ("mode", "threads", "results", "CPU ms", "times locked")
+    return Table("What a training takes (median)", columns, rows, frozenset({"mode", "threads"}))
+
+
+def by_workers(found: Sequence[Cell]) -> Mapping[tuple[str, str], list[Sample]]:
+    """The samples of ``workers``, by mode and number of threads."""
+    samples: dict[tuple[str, str], list[Sample]] = {}
+    for cell in found:
+        for sample in cell.samples if cell.source == "workers" else ():
+            samples.setdefault((cell.mode, sample.setting), []).append(sample)
+    return samples

@@ -1,0 +1,289 @@
+"""The lab's commands: files, exit codes, and what is said where something is wrong."""
+
+import json
+import re
+from dataclasses import replace
+from functools import partial
+from unittest.mock import patch
+
+import pytest
+
+from stress import cli
+from stress.lab import command, loss, orders, plots
+from stress.lab.compare import drifts
+from stress.lab.files import LabError, read
+from stress.lab.loss import Contention, contentions, loss_table, measured, trial
+from stress.lab.policies import POLICIES, Policy, through
+from stress.lab.sources import Sample, Source
+from stress.lab.spread import Ended, Spreading, spread_table, spreads
+
+FIELDS = {"schema", "command", "environment", "settings", "samples", "exit_code"}
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch):
+    """In this process, where what is patched is seen."""
+
+    def call(function, argument, what, total=1):
+        return function(argument, lambda said: None)
+
+    monkeypatch.setattr(command, "in_child", call)
+
+
+def lab(*words):
+    return cli.main(["lab", *map(str, words)])
+
+
+@pytest.fixture
+def run(tmp_path):
+    path = tmp_path / "run.json"
+    assert lab("record", path, "--threads", 2, "--steps", 3, "--seed", 5) == 0
+    return path
+
+
+def change(path, **parts):
+    found = json.loads(path.read_text())
+    other = path.with_name("other.json")
+    other.write_text(json.dumps(found | parts))
+    return other
+
+
+# orders
+
+
+def test_orders(tmp_path, capsys):
+    path = tmp_path / "orders.json"
+    assert lab("orders", "--n", "2,3", "--elements", 50, "--dtypes", "float32", "--json", path) == 0
+    assert re.search(r"float32 +3 +arrival +6 +3 +none", capsys.readouterr().out)
+    found = read(path, "orders")
+    assert found.keys() >= FIELDS | {"rows"}
+    assert len(found["samples"]) == len(found["rows"]) == 2 * len(POLICIES)
+    arrival = next(s for s in found["samples"] if (s["policy"], s["count"]) == ("arrival", 3))
+    assert len(arrival["which"]) == 6
+    assert set(arrival["which"]) == {0, 1, 2}
+
+
+def test_a_policy_that_lies_is_exit_code_1(tmp_path, capsys, monkeypatch):
+    liar = Policy("ordered", "as they come", True, True, through("locked"))
+    monkeypatch.setattr(command, "measure", partial(orders.measure, policies=[liar]))
+    path = tmp_path / "orders.json"
+    assert lab("orders", "--n", 3, "--elements", 50, "--dtypes", "float64", "--json", path) == 1
+    assert "ordered promises one pattern, and has 3" in capsys.readouterr().err
+    assert read(path)["exit_code"] == 1
+
+
+# sources
+
+
+def fake(hashes, keeps):
+    def run(study, setups):
+        return [[Sample(str(i), hash, 0.1) for i, hash in enumerate(hashes)] for _ in setups]
+
+    return Source("workers", "fake", frozenset(keeps), run)
+
+
+@pytest.mark.parametrize(("hashes", "keeps", "code"), [("aa", {"racy"}, 0), ("ab", {"locked"}, 0),
+                                                       ("ab", {"racy"}, 1)])  # fmt: skip
+def test_sources(tmp_path, capsys, hashes, keeps, code):
+    path = tmp_path / "sources.json"
+    with patch("stress.lab.command.SOURCES", (fake(hashes, keeps),)):
+        assert lab("sources", "--mode", "racy", "--json", path) == code
+    said = capsys.readouterr()
+    assert ("one result is promised, there are 2" in said.err) == bool(code)
+    assert read(path, "sources").keys() >= FIELDS | {"rows"}
+
+
+def test_no_such_source(capsys):
+    assert lab("sources", "-t", "nonsense") == 5
+    assert "ready-queue" in capsys.readouterr().err
+
+
+def test_a_real_source_through_the_command(tmp_path):
+    path = tmp_path / "sources.json"
+    words = ["-t", "arrival", "--runs", 2, "--mode", "ordered,locked", "--json", path]
+    assert lab("sources", *words) == 0
+    assert {row["mode"]: row["results"] for row in read(path)["rows"]} == {"ordered": 1,
+                                                                           "locked": 2}  # fmt: skip
+
+
+# record and replay
+
+
+@pytest.mark.parametrize("words", [(), ("--threads", 1), ("--threads", 3, "--shuffle", 1)])
+def test_record_and_replay(run, capsys, words):
+    assert lab("replay", run, *words) == 0
+    assert f"the same bits: {read(run)['hash']}" in capsys.readouterr().out
+
+
+def test_a_replay_of_another_order_is_exit_code_1_and_says_where(run, tmp_path, capsys):
+    log = read(run)["arrivals"]
+    log[1][2] = [*log[1][2][1:], log[1][2][0]]
+    again = tmp_path / "again.json"
+    assert lab("replay", change(run, arrivals=log), "--json", again) == 1
+    assert re.search(r"other bits: .* step 1, weight2\.grad", capsys.readouterr().err)
+    assert lab("compare", run, again) == 1
+    said = capsys.readouterr().out
+    assert "step 1, weight2.grad" in said
+    assert "ULP" in said
+
+
+def test_a_replay_elsewhere_says_what_differs(run, capsys):
+    environment = read(run)["environment"] | {"numpy": "1.0"}
+    assert lab("replay", change(run, environment=environment, hash="0" * 16)) == 1
+    said = capsys.readouterr().err
+    assert "all gradients are the same" in said
+    assert re.search(r"numpy: 1\.0 there, .* here", said)
+
+
+def test_a_replay_compares_as_the_same(run, tmp_path, capsys):
+    again = tmp_path / "again.json"
+    assert lab("replay", run, "--threads", 1, "--json", again) == 0
+    assert lab("compare", run, again) == 0
+    assert "drifted: 0" in capsys.readouterr().out
+
+
+# Files that cannot be used
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is no result of the lab"),
+        ('{"schema": 1}', "is no result of the lab"),
+        (json.dumps(dict.fromkeys(FIELDS, 0) | {"schema": 99}), "schema 99"),
+        (json.dumps(dict.fromkeys(FIELDS, 0) | {"schema": 1, "command": "orders"}), "lab orders"),
+    ],
+)
+def test_a_file_that_is_no_record(tmp_path, capsys, text, what):
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    assert lab("replay", path) == 4
+    assert what in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there(tmp_path, capsys):
+    assert lab("replay", tmp_path / "none.json") == 4
+    assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["orders", "--n", "1"], ["orders", "--dtypes", "float16"], ["record"], ["nonsense"], []],
+)
+def test_wrong_usage(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        lab(*words)
+    assert ended.value.code == 4
+    assert "--help` explains" in capsys.readouterr().err
+
+
+# compare
+
+
+def result(command, **parts):
+    environment = {"python": "3", "numpy": "2", "blas": [], "platform": "x", "cores": 2,
+                   "gil_enabled": True}  # fmt: skip
+    return {"command": command, "environment": environment, "settings": {}, **parts}
+
+
+def test_sources_that_drifted():
+    def found(results, *hashes):
+        where = {"source": "arrival", "mode": "ordered"}
+        samples = [where | {"samples": [{"hash": hash} for hash in hashes]}]
+        return result("sources", rows=[where | {"results": results}], samples=samples)
+
+    assert drifts(found(1, "a"), found(1, "a")) == []
+    assert drifts(found(3, *"abc"), found(2, *"ab")) == []  # how many is chance
+    (drift,) = drifts(found(1, "a"), found(1, "b"))
+    assert (drift.figure, drift.old, drift.new) == ("bits", "a", "b")
+    (drift,) = drifts(found(1, "a"), found(2, *"ab"))
+    assert (drift.figure, drift.old, drift.new) == ("same", "same", "several")
+
+
+def test_orders_that_drifted():
+    row = {"policy": "ordered", "dtype": "float32", "count": 3, "patterns": 1, "ulp": 2.0}
+    old = result("orders", rows=[row])
+    assert drifts(old, old) == []
+    (drift,) = drifts(old, result("orders", rows=[row | {"patterns": 3}]))
+    assert (drift.run, drift.figure, drift.new) == ("ordered float32 3", "patterns", "3")
+
+
+def test_what_cannot_be_compared():
+    with pytest.raises(LabError, match="nothing in common"):
+        drifts(result("orders"), result("sources"))
+    with pytest.raises(LabError, match="other settings"):
+        drifts(result("record"), result("record") | {"settings": {"steps": 3}})
+    with pytest.raises(LabError, match="lab report"):
+        drifts(result("spread"), result("spread"))
+
+
+# loss and spread
+
+
+def test_what_is_lost_is_counted(monkeypatch):
+    plain = Contention(mode="locked", size=600, each=10)
+    assert trial(plain, 0) == (0, 2 * 10 * 600)
+    assert trial(replace(plain, leaves=3), 0) == (0, 2 * 10 * 600)
+    assert trial(replace(plain, share=0.5), 0) == (0, 2 * 10 * 300)
+    real, calls = loss.contribute, iter(range(1000))
+
+    def forgetful(*arguments):
+        if next(calls) % 10:  # every tenth is lost
+            real(*arguments)
+
+    monkeypatch.setattr(loss, "contribute", forgetful)
+    found = measured(plain, 0.0)
+    assert found.trials == ((1200, 12_000),)
+    assert found.rate == 0.1
+    assert found.low < 0.1 < found.high
+    assert "10 %" in loss_table([found]).rows[0]
+
+
+def test_a_mode_that_loses_what_it_must_not_is_exit_code_1(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "contentions", lambda mode, threads: [Contention(mode=mode)])
+    path = tmp_path / "loss.json"
+    assert lab("loss", "--mode", "locked", "--seconds", 0.05, "--json", path) == 0
+    assert len(read(path, "loss")["samples"]) == 1
+    monkeypatch.setattr(loss, "contribute", lambda *arguments: None)
+    assert lab("loss", "--mode", "locked", "--seconds", 0.05) == 1
+    assert "locked loses nothing" in capsys.readouterr().err
+
+
+def test_one_thing_is_changed_at_a_time():
+    for what in contentions("racy", (2, 4)):
+        plain = Contention(sweep=what.sweep)
+        changed = [name for name in ("size", "leaves", "share", "threads")
+                   if getattr(what, name) != getattr(plain, name)]  # fmt: skip
+        assert changed in ([], [what.sweep.split()[0]])
+
+
+def test_spread_over_seeds_and_repeats():
+    what = Spreading(("serial", "ordered"), seeds=2, repeats=2, epochs=1)
+    found = list(spreads(what, lambda note: None))
+    for mode in what.modes:
+        hashes = [end.hash for end in found if end.mode == mode]
+        assert len(set(hashes)) == 2  # one for each seed
+    assert all(0.3 < end.accuracy < 1 for end in found)
+
+
+def test_the_table_tells_seeds_from_repeats():
+    found = [Ended("racy", seed, repeat, f"{seed} {repeat and seed}", seed + repeat * seed, 0.5)
+             for seed in (0, 1) for repeat in (0, 1)]  # fmt: skip
+    assert spread_table(found).rows == [
+        ("racy", "2", "1 of 2", "0.7500", "0.7500", "0.25000", "50.00 %")
+    ]
+
+
+# report
+
+
+def test_without_matplotlib_it_says_what_to_install(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+    assert lab("report", tmp_path) == 4
+    assert "pip install 'hogwild-engine[lab]'" in capsys.readouterr().err
+
+
+def test_no_folder(tmp_path, capsys):
+    assert lab("report", tmp_path / "none") == 4
+    assert "is no folder" in capsys.readouterr().err
