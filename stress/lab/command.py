@@ -147,7 +147,7 @@ def studied(task: tuple[Study, list[str]], report: Report) -> list[Cell]:
     study, names = task
     chosen = [source for source in SOURCES if source.name in names]
     share = {name: index / len(names) for index, name in enumerate(names)}
-    return list(cells(study, chosen, lambda name: report((share[name], name))))
+    return list(cells(study, chosen, lambda name, note: report((share[name], f"{name}, {note}"))))
 
 
 def record(args: argparse.Namespace) -> Exit:

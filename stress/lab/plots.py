@@ -92,6 +92,7 @@ def loss(found: Found, axes: Any) -> None:
     axes.invert_yaxis()
     axes.set(xlabel="lost element-updates, % (95 %)", title="What is lost")
     axes.set_xscale("symlog", linthresh=1e-4)
+    axes.set_xlim(left=0)
 
 
 def contention(what: Mapping[str, Any]) -> str:
@@ -117,7 +118,7 @@ def training(found: Found, axes: Any) -> None:
         axes.step(range(len(moved)), [count + 0.05 * leaf for count in moved], label=name)
     elements = sum(unpacked(array).size for array in found["parameters"])
     axes.set(xlabel="step", ylabel="contributions out of order",
-             title=f"Order of additions; {elements:,} parameters, {found['hash']}")  # fmt: skip
+             title=f"Order of additions; {elements:,} parameters")  # fmt: skip
     axes.legend()
 
 

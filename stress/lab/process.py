@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -29,14 +29,20 @@ class ProcessError(Exception):
 
 
 def in_processes(
-    setups: Sequence[Setup], environments: Sequence[Mapping[str, str]]
+    setups: Sequence[Setup],
+    environments: Sequence[Mapping[str, str]],
+    notice: Callable[[str], None] = lambda note: None,
 ) -> list[Hashes]:
     """For each environment, the hashes of all setups, trained one after the other in one process.
 
-    Raises ``ProcessError``.
+    ``notice(text)``: after each process. Raises ``ProcessError``.
     """
+    found = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(partial(in_process, setups), environments))
+        for hashes in pool.map(partial(in_process, setups), environments):
+            found.append(hashes)
+            notice(f"process {len(found)} of {len(environments)}")
+    return found
 
 
 def in_process(setups: Sequence[Setup], variables: Mapping[str, str]) -> Hashes:

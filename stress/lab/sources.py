@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from time import sleep
 
@@ -78,7 +79,8 @@ class Cell:
 
 
 Samples = Sequence[Sample]
-Run = Callable[[Study, Sequence[Setup]], Sequence[Samples]]
+Notice = Callable[[str], None]
+Run = Callable[[Study, Sequence[Setup], Notice], Sequence[Samples]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,15 @@ class Source:
 
 def here(run: Callable[[Study, Setup], Samples]) -> Run:
     """A source that is switched on in this process, for one setup after the other."""
-    return lambda study, setups: [run(study, setup) for setup in setups]
+
+    def each(study: Study, setups: Sequence[Setup], notice: Notice) -> Sequence[Samples]:
+        found = []
+        for setup in setups:
+            notice(setup.mode)
+            found.append(run(study, setup))
+        return found
+
+    return each
 
 
 def sampled(setting: object, trained: Trained) -> Sample:
@@ -171,30 +181,32 @@ def failing(setup: Setup, run: int) -> Setup:
     return replace(setup, faulty=True, workers=1 + run % 4, heavy=0)
 
 
-def warm_up(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
+def warm_up(study: Study, setups: Sequence[Setup], notice: Notice) -> Sequence[Samples]:
     """The same training again and again in one fresh process: the first is cold."""
-    (found,) = in_processes(list(setups) * study.runs, [{}])
+    (found,) = in_processes(list(setups) * study.runs, [{}], notice)
     return [
         [Sample(f"run {run}", hash) for run, hash in enumerate(found[mode :: len(setups)])]
         for mode in range(len(setups))
     ]
 
 
-def hash_seed(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
+def hash_seed(study: Study, setups: Sequence[Setup], notice: Notice) -> Sequence[Samples]:
     """Processes with other hashes of strings, and so other orders of sets, and other addresses."""
     seeds = range(min(study.runs, 4))
-    return processes(setups, [("PYTHONHASHSEED", str(seed)) for seed in seeds])
+    return processes(setups, [("PYTHONHASHSEED", str(seed)) for seed in seeds], notice)
 
 
-def blas_threads(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
+def blas_threads(study: Study, setups: Sequence[Setup], notice: Notice) -> Sequence[Samples]:
     """Processes whose BLAS has 1, 2 or 4 threads, with batches large enough for it to use them."""
-    large = [replace(setup, batch=256) for setup in setups]
-    return processes(large, [("OPENBLAS_NUM_THREADS", count) for count in ("1", "2", "4")])
+    large = [replace(setup, batch=256, steps=4) for setup in setups]
+    return processes(large, [("OPENBLAS_NUM_THREADS", count) for count in ("1", "2", "4")], notice)
 
 
-def processes(setups: Sequence[Setup], variables: Sequence[tuple[str, str]]) -> Sequence[Samples]:
+def processes(
+    setups: Sequence[Setup], variables: Sequence[tuple[str, str]], notice: Notice
+) -> Sequence[Samples]:
     """A process for each value of an environment variable."""
-    found = in_processes(setups, [{name: value} for name, value in variables])
+    found = in_processes(setups, [{name: value} for name, value in variables], notice)
     return [
         [
             Sample(f"{name}={value}", hashes[mode])
@@ -204,13 +216,14 @@ def processes(setups: Sequence[Setup], variables: Sequence[tuple[str, str]]) -> 
     ]
 
 
-def workers(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
+def workers(study: Study, setups: Sequence[Setup], notice: Notice) -> Sequence[Samples]:
     """Threads as they come: the order of arrival, and what racy loses, as they happen to be.
 
     The setups take turns, so that their times can be compared on a machine that others use too.
     """
     found: list[list[Sample]] = [[] for _ in setups]
     for count in study.workers:
+        notice(f"{count} threads")
         for _ in range(study.runs):
             for setup, samples in zip(setups, found, strict=True):
                 trained = train(replace(setup, workers=count))
@@ -218,10 +231,10 @@ def workers(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
     return found
 
 
-def same_seed(study: Study, setups: Sequence[Setup]) -> Sequence[Samples]:
+def same_seed(study: Study, setups: Sequence[Setup], notice: Notice) -> Sequence[Samples]:
     """Many processes, the same seed, two threads."""
     numbers = [("LAB_PROCESS", str(number)) for number in range(study.processes)]
-    return processes([replace(setup, workers=2) for setup in setups], numbers)
+    return processes([replace(setup, workers=2) for setup in setups], numbers, notice)
 
 
 SOURCES = (
@@ -240,14 +253,18 @@ SOURCES = (
 )
 
 
+def unheard(source: str, note: str) -> None:
+    """Nobody wants to know how far it is."""
+
+
 def cells(
-    study: Study, sources: Sequence[Source], notice: Callable[[str], None] = lambda note: None
+    study: Study, sources: Sequence[Source], notice: Callable[[str, str], None] = unheard
 ) -> Iterator[Cell]:
     """A cell for each source and mode."""
     setups = [Setup(mode, steps=study.steps, seed=study.seed) for mode in study.modes]
     for source in sources:
-        notice(source.name)
-        for mode, samples in zip(study.modes, source.run(study, setups), strict=True):
+        found = source.run(study, setups, partial(notice, source.name))
+        for mode, samples in zip(study.modes, found, strict=True):
             yield Cell(source.name, mode, mode in source.keeps, tuple(samples))
 
 

@@ -76,7 +76,7 @@ def test_a_policy_that_lies_is_exit_code_1(tmp_path, capsys, monkeypatch):
 
 
 def fake(hashes, keeps):
-    def run(study, setups):
+    def run(study, setups, notice):
         return [[Sample(str(i), hash, 0.1) for i, hash in enumerate(hashes)] for _ in setups]
 
     return Source("workers", "fake", frozenset(keeps), run)
