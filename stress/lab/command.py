@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import partial
+from itertools import count
 from typing import Any, TypeVar
 
 from stress.compare import drift_table
@@ -105,9 +105,7 @@ def raw(row: Row) -> dict[str, Any]:
 def measured(what: Orders, report: Report) -> list[Row]:
     """The child's part."""
     total = len(what.dtypes) * len(what.counts) * len(POLICIES)
-    rows: list[Row] = []
-    rows.extend(measure(what, notice=partial(told, report, rows, total)))
-    return rows
+    return list(measure(what, notice=steps(report, total)))
 
 
 def sources(args: argparse.Namespace) -> Exit:
@@ -240,15 +238,13 @@ def loss(args: argparse.Namespace) -> Exit:
 def lost(task: tuple[list[Contention], float], report: Report) -> list[Lost]:
     """The child's part."""
     what, seconds = task
-    found: list[Lost] = []
-    notice = partial(told, report, found, len(what))
-    found.extend(losses(what, seconds, notice))
-    return found
+    return list(losses(what, seconds, steps(report, len(what))))
 
 
-def told(report: Report, found: Sized, total: int, note: str) -> None:
-    """Report how much of what there is to find has been found."""
-    report((len(found) / total, note))
+def steps(report: Report, total: int) -> Callable[[str], None]:
+    """What tells of the begin of each of so many pieces of work."""
+    begun = count()
+    return lambda note: report((next(begun) / total, note))
 
 
 def spread(args: argparse.Namespace) -> Exit:
@@ -265,10 +261,7 @@ def spread(args: argparse.Namespace) -> Exit:
 
 def ended(what: Spreading, report: Report) -> list[Ended]:
     """The child's part."""
-    found: list[Ended] = []
-    total = len(what.modes) * what.seeds * what.repeats
-    found.extend(spreads(what, partial(told, report, found, total)))
-    return found
+    return list(spreads(what, steps(report, len(what.modes) * what.seeds)))
 
 
 def compare(args: argparse.Namespace) -> Exit:
