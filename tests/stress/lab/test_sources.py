@@ -34,7 +34,7 @@ def test_lost_updates_are_those_of_racy_alone():
 
 
 def test_who_runs_which_node_changes_nothing_and_nodes_were_handed_off():
-    found = list(cells(Study(runs=8, steps=6), [BY_NAME["ready-queue"]]))
+    found = list(cells(Study(runs=8, steps=3), [BY_NAME["ready-queue"]]))
     assert {cell.patterns for cell in found} == {1}
     assert any(" 0 nodes" not in sample.setting for cell in found for sample in cell.samples)
 
