@@ -312,17 +312,17 @@ class Control:
         thread is left, but for one that neither comes to a point nor ends: then ``failure`` is
         ``"stuck"``. ``look`` is called before anything is unwound.
         """
-        self._running = first = self.start(trial, "trial")
-        first.baton.give()
         seen = -1
-        while not self._over.take(self.patience):
-            if len(self.events) == seen:
-                self._stuck()
-                break
-            seen = len(self.events)
         try:
+            self._running = first = self.start(trial, "trial")
+            first.baton.give()
+            while not self._over.take(self.patience):
+                if len(self.events) == seen:
+                    self._stuck()
+                    break
+                seen = len(self.events)
             look()
-        finally:
+        finally:  # after Ctrl-C, too
             self._unwind()
 
     def _stuck(self) -> None:

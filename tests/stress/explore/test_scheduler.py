@@ -1,5 +1,6 @@
 """One thread runs at a time, who could run is known, and every schedule can be reached."""
 
+import signal
 import threading
 import time
 from math import comb
@@ -224,6 +225,20 @@ def test_a_thread_that_was_broken_off_plays_no_more():
             assert lab.run(Follow()).key == "deadlock"
             assert threading.active_count() == before
     assert len(set(played)) == 6
+
+
+def test_ctrl_c_leaves_no_thread_behind():
+    main = threading.get_ident()
+
+    def actor(state, index):
+        signal.pthread_kill(main, signal.SIGINT)
+        while True:
+            here()
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt), Lab(toy(actor), PARAMS, steps=10**9) as lab:
+        lab.run(Follow())
+    assert threading.active_count() == before
 
 
 def test_threads_that_the_engine_starts_are_controlled():
