@@ -227,6 +227,15 @@ def test_a_thread_that_was_broken_off_plays_no_more():
     assert len(set(played)) == 6
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C raises KeyboardInterrupt, whatever a debugger has made of it before."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_no_thread_behind():
     main = threading.get_ident()
 
