@@ -152,7 +152,8 @@ def add_common(it: argparse.ArgumentParser) -> None:
     add_seed(it)
     it.add_argument(
         "-o", "--output", type=arguments.folder, metavar="DIR",
-        help="write results.jsonl (as it happens), summary.json and junit.xml to DIR",
+        help="write results.jsonl (as it happens), summary.json, junit.xml and, with the extra "
+        "report, report.html to DIR",
     )  # fmt: skip
     add_json(it)
     add_html(it)
