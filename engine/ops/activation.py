@@ -151,8 +151,6 @@ def _softplus(x: Value, beta: float = 1.0, threshold: float = 20.0) -> Value:
 
 def _log1p_exp(x: Value) -> Value:
     """log(1 + exp(-abs(x)))"""
-    if x.size < MANY:
-        return np.log1p(np.exp(-np.abs(x)))
     return into(into(into(np.abs(x), np.negative), np.exp), np.log1p)
 
 

@@ -116,15 +116,19 @@ def total(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
 
 def scaled(own: Value, factor: Value) -> Value:
     """``own * factor``, in place where ``own``, which nobody else holds, has room for it."""
-    if type(own) is np.ndarray and isinstance(factor, _ARRAYS) and own.dtype == factor.dtype:
+    large = type(own) is np.ndarray and own.size > _SMALL
+    if large and isinstance(factor, _ARRAYS) and own.dtype == factor.dtype:
         own *= factor
         return own
     return own * factor
 
 
 def into(own: Value, function: np.ufunc, *others: Value) -> Value:
-    """``function(own, *others)``, in place where ``own``, which nobody else holds, has room."""
-    if type(own) is np.ndarray and own.dtype.kind == "f":
+    """``function(own, *others)``, in place where ``own``, which nobody else holds, has room.
+
+    Not where it is small: to make an array costs less than to say where it is.
+    """
+    if type(own) is np.ndarray and own.size > _SMALL and own.dtype.kind == "f":
         return function(own, *others, out=own)
     return function(own, *others)
 
