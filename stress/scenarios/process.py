@@ -13,7 +13,7 @@ from itertools import cycle
 from pathlib import Path
 from time import monotonic, sleep
 
-from stress.core.outcome import Outcome, acceptable, forbidden, interesting
+from stress.core.outcome import Outcome, forbidden, interesting, required
 from stress.core.scenario import Observation, Params, Scenario, one_actor, slow
 from stress.scenarios.common import ANY, always, everywhere
 
@@ -79,7 +79,7 @@ def ended(name: str, params: Params) -> tuple[str, str, float]:
         except subprocess.TimeoutExpired:
             fate = "slow" if is_at_work(process.pid) else "hung"
             process.kill()
-            return fate, process.communicate()[1], LIMIT
+            return fate, f"still there after {LIMIT:g} s\n{process.communicate()[1]}", LIMIT
 
 
 def is_at_work(pid: int) -> bool:
@@ -120,7 +120,7 @@ def judge(life: Life) -> Observation:
 
 
 CLEAN: tuple[Outcome, ...] = (
-    acceptable("clean", "it ended by itself, at once, and everything was right"),
+    required("clean", "it ended by itself, at once, and everything was right"),
     interesting("slow", "the machine is busy: at work when its time was up, or slow to end"),
     forbidden("late", f"more than {QUICK:g} s, and {LOADED} times what a process takes to end now"),
     forbidden("wrong", "everything that it computed is right, and nothing is left over"),

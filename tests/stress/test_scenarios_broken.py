@@ -326,6 +326,12 @@ def test_what_a_process_finds_wrong_is_told():
     assert process.watched(died)[0] == "died"
 
 
+def test_processes_that_were_only_slow_prove_nothing(monkeypatch):
+    monkeypatch.setattr(process, "ended", lambda name, params: ("slow", "", 25.0))
+    result = run(BY_NAME["process.memory"], Params("locked"), Budget(0.01, patience=0.01))
+    assert result.verdict == "INCONCLUSIVE"
+
+
 @pytest.mark.parametrize(
     ("seconds", "calm", "fate"), [(0.1, 0.1, "clean"), (5.0, 0.1, "late"), (5.0, 1.0, "slow")]
 )
