@@ -53,8 +53,10 @@ class OpNode(Releasing):
         return f"{_CAMEL.sub('', self.op.name.removeprefix('nn.').title())}Backward0"
 
     def pull(self, g: Value, wanted: Sequence[object | None], retain: bool) -> list[Value]:
-        if not self.recipe.saved:
-            return self._pulled(g, (), wanted)
+        recipe = self.recipe
+        pull = self._conjugated if recipe.conjugates else recipe.pull
+        if not recipe.saved:
+            return pull(g, (), wanted, self.edges)
         saved = self.take(retain)
         try:
             values, checks = saved
@@ -68,7 +70,7 @@ class OpNode(Releasing):
                 values = values.unpacked()
             if type(g) is not np.ndarray and _is_recorded(g):
                 values = self._recorded(values, checks)
-            grads = self._pulled(g, values, wanted)
+            grads = pull(g, values, wanted, self.edges)
             # A write that met the rule has changed the version before it changed any element.
             if checks and _stale(checks):
                 self._raise_changed(checks)
@@ -77,13 +79,15 @@ class OpNode(Releasing):
             self.give_back(saved, retain)
             raise
 
-    def _pulled(
-        self, g: Value, values: tuple[Any, ...], wanted: Sequence[object | None]
+    def _conjugated(
+        self,
+        g: Value,
+        values: tuple[Any, ...],
+        wanted: Sequence[object | None],
+        edges: Sequence[Edge | None],
     ) -> list[Value]:
-        recipe = self.recipe
-        if not recipe.conjugates:
-            return recipe.pull(g, values, wanted, self.edges)
-        return [_conjugate(grad) for grad in recipe.pull(_conjugate(g), values, wanted, self.edges)]
+        """Rules are written for real numbers; PyTorch's gradients of complex ones are conjugate."""
+        return [_conjugate(one) for one in self.recipe.pull(_conjugate(g), values, wanted, edges)]
 
     def _raise_changed(self, checks: tuple[Any, ...]) -> None:
         for _, cell, token in versions(checks):

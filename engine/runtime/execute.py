@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from .. import modes, sync
@@ -26,7 +27,7 @@ from .hooked import (
     check_nan,
     pull_hooked,
 )
-from .plan import Plan, Route
+from .plan import NOWHERE, Plan
 from .pool import WorkerPool
 from .stats import HAND_OFFS, NODES, TASKS, counted
 from .task import GraphTask
@@ -47,7 +48,8 @@ def run(
     nodes are attached as notes. Nothing is committed then.
     """
     hook = sync.hook if sync.observer is None else sync.both()
-    claimed: Sequence[Any] = () if retain else _claim(plan)
+    if not retain:
+        _claim(plan)
     task = GraphTask(plan, policy, retain=retain, graph=graph)
     if hook is not None:
         hook("task.begin", task)
@@ -68,19 +70,16 @@ def run(
         if graph:
             state.clock = max(task.clock, task.newest)
         if task.errors:
-            with claims:
-                for node in claimed:
-                    node.claimed = not node.saved  # used, or the backward failed before it got here
+            if not retain:
+                _disclaim(plan)
             _raise_first(task)
         if handle is not None:
             handle.claim(task)
         policy.commit()
         if task.hooked:
             _after_accumulation(task)
-        called = 0
-        while called < len(task.callbacks):  # a callback may add another
-            task.callbacks[called]()
-            called += 1
+        for callback in task.callbacks:  # a callback may add another
+            callback()
     finally:
         state.grad, state.task = before, outer
         state.depth -= 1
@@ -113,23 +112,35 @@ def _drive_elsewhere(task: GraphTask, pool: WorkerPool, seeds: Sequence[Value]) 
     elsewhere(walk, lambda error: task.fail(-1, error))  # Ctrl-C: stop the walk, then raise it
 
 
-def _claim(plan: Plan) -> list[Any]:
+def _claim(plan: Plan) -> None:
     """Of several backwards that would release what graphs have saved, let exactly one begin.
 
     All that it will release, or nothing, in one step: two that share a part and walk it in
     different orders (equal ages, workers) could else each take what the other needs.
     """
+    mine = _consumed(plan)
     with claims:
-        mine: list[Any] = []  # nodes that have something to consume
-        for node, routes in zip(plan.nodes, plan.routes, strict=True):
-            if node.claimed is None or not routes:
-                continue
-            if node.claimed:
-                raise node.released()
-            mine.append(node)
-        for claimed in mine:
-            claimed.claimed = True
-    return mine
+        for node in filter(attrgetter("claimed"), mine):
+            raise node.released()
+        for node in mine:
+            node.claimed = True
+
+
+def _disclaim(plan: Plan) -> None:
+    """The backward has failed: what it did not get to may be used by another."""
+    mine = _consumed(plan)
+    with claims:
+        for node in mine:
+            node.claimed = not node.saved
+
+
+def _consumed(plan: Plan) -> list[Any]:
+    """Of the nodes that are pulled, those that have something to consume."""
+    return [
+        node
+        for node, start in zip(plan.nodes, plan.starts, strict=True)
+        if start != NOWHERE and node.claimed is not None
+    ]
 
 
 class Participant:
@@ -170,7 +181,7 @@ class Participant:
         plan = self._task.plan
         if self._task.failed:
             return  # cancelled before it began
-        self._deliver(plan.seeds, plan.roots, seeds)
+        self._deliver(0, plan.roots, seeds)
         self._work()
         while (position := self._task.reclaim()) is not None:
             self._ready.push(position)
@@ -199,9 +210,9 @@ class Participant:
         """Run what is ready, and what that makes ready, until nothing is or the task has failed."""
         task, ready, heavy = self._task, self._ready, self._heavy
         plan, cells, waiting, retain = task.plan, task.cells, ready.positions, task.retain
-        nodes, routes, sinks, graph = plan.nodes, plan.routes, plan.sinks, task.graph
-        hook, position, anomaly = self._hook, -1, modes.state.anomaly
-        handle = modes.state.handle
+        nodes, starts, sinks, graph = plan.nodes, plan.starts, plan.sinks, task.graph
+        hook, position, pruned = self._hook, -1, plan.pruned
+        anomaly, handle = modes.state.anomaly, modes.state.handle
         try:
             while waiting and not task.failed:
                 position = ready.pop()
@@ -210,7 +221,7 @@ class Participant:
                     if waiting and (self._pool.idle or task.waiting):
                         self._offer(position)
                         continue
-                node, g, onward = nodes[position], cells[position], routes[position]
+                node, g, start = nodes[position], cells[position], starts[position]
                 cells[position] = None
                 if graph:
                     self._rewind()
@@ -220,19 +231,19 @@ class Participant:
                     g = call_tensor_hooks(node.hooks.tensor, g)
                 if position in sinks or (node.hooks is not None and node.hooks.retained):
                     task.policy.receive(position, g)
-                if not onward or g is None:
+                if start == NOWHERE or g is None:
                     grads = None
                 elif node.hooks is None:
-                    grads = node.pull(g, onward, retain)
+                    grads = node.pull(g, plan.wanted(position) if pruned else node.edges, retain)
                 else:
-                    grads = pull_hooked(node, g, onward, retain)
+                    grads = pull_hooked(node, g, plan.wanted(position), retain)
                 if anomaly and grads is not None:
                     check_nan(node, grads)
                 g = None  # whoever gets it next may want to be its only holder
                 if hook is not None:
                     hook("node.end", node)  # before what it made can begin elsewhere
-                if onward:
-                    self._deliver(onward, node.edges, grads or [None] * len(onward))
+                if start != NOWHERE:
+                    self._deliver(start, node.edges, grads or [None] * len(node.edges))
                     grads = None
                 if handle is not None:
                     handle.check()
@@ -253,30 +264,35 @@ class Participant:
         state.clock = self._task.clock
 
     def _deliver(
-        self,
-        routes: Sequence[Route | None],
-        edges: Sequence[Edge | None],
-        grads: Sequence[Value | None],
+        self, start: int, edges: Sequence[Edge | None], grads: Sequence[Value | None]
     ) -> None:
-        """Put each gradient, in shape and dtype of what it is the gradient of, where it belongs."""
+        """Put each gradient, in shape and dtype of what it is the gradient of, where it belongs.
+
+        ``start``: the number of the first edge.
+        """
         task, graph, gathers, leaves = self._task, self._graph, self._gathers, self._leaves
-        for route, edge, grad in zip(routes, edges, grads, strict=True):
-            if route is None or edge is None:
+        targets = task.plan.targets
+        number = start - 1
+        for edge, grad in zip(edges, grads, strict=True):
+            number += 1
+            target = targets[number]
+            if edge is None or target == NOWHERE:
                 continue
             node, port = edge
             if graph:
                 self._rewind()
             if grad is not None:
-                shape, dtype = node.output(port) if port else (node.shape, node.dtype)
+                shape, dtype = node.shape, node.dtype
+                if port:
+                    shape, dtype = node.output(port)
                 if grad.shape != shape or grad.dtype is not dtype:
                     grad = fit(grad, shape, dtype)
-            target, slot = route
             if target >= leaves and type(grad) is RowSparse:
                 grad = grad.to_dense()  # rules read arrays: only leaves take rows as they are
             if target in gathers:
                 if graph:
                     self._rewind()
-                if not task.gather(target, slot, grad):
+                if not task.gather(target, task.plan.slots[number], grad):
                     continue
                 grad = gathers[target].result()
             if graph:
@@ -345,7 +361,7 @@ def _after_accumulation(task: GraphTask) -> None:
 def _raise_first(task: GraphTask) -> None:
     """Raise the error of the node that a sequential run would have met first."""
     errors = sorted(task.errors, key=lambda entry: (isinstance(entry[1], Exception), entry[0]))
-    task.errors = ()
+    task.errors.clear()  # they lead back here
     _, first = errors[0]
     for position, error in errors:
         if position >= 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -68,12 +68,8 @@ class GraphTask:
     modes: modes.Snapshot | None = None  # set by the caller before its first offer
     arrived: Any = None  # queue of wake-ups for the caller, made by it before its first offer
     waiting = False  # the caller has nothing to do; atomic, a hint to whoever could offer
-    offers: Sequence[int] = ()
     outstanding = 0  # offers made and not yet finished
-    errors: Sequence[tuple[int, BaseException]] = ()
     newest = 0  # with `graph`: the largest sequence number that was given to a recorded node
-    hooked: Sequence[int] = ()  # leaves with hooks that were reached
-    callbacks: Sequence[Callable[[], None]] = ()  # run at the end
     notes: Mapping[object, Any] = MappingProxyType({})  # what hooks keep for this backward
     failed = False  # set under lock, read without: a stale read runs one more node
 
@@ -90,6 +86,11 @@ class GraphTask:
         self.clock: int = modes.state.clock  # the caller's, when the backward began
         self.outer: GraphTask | None = modes.state.task  # the one whose hook or rule began this one
         self.lock = sync.lock()
+        # Guarded by it. Who walks one grows it no more, but for callbacks that add another.
+        self.offers: list[int] = []
+        self.errors: list[tuple[int, BaseException]] = []
+        self.hooked: list[int] = []  # leaves with hooks that were reached
+        self.callbacks: list[Callable[[], None]] = []  # run at the end
 
     def gather(self, position: int, slot: int, g: Value) -> bool:
         """Add one of several contributions; True for the one call that completed the node."""
@@ -119,7 +120,7 @@ class GraphTask:
     def offer(self, position: int) -> bool:
         """Let another participant have a node that is ready; True if that woke the caller."""
         with self.lock:
-            self.offers = [*self.offers, position]
+            self.offers.append(position)
             self.outstanding += 1
             woke, self.waiting = self.waiting, False  # one offer is enough to wake it
         if woke:
@@ -133,10 +134,7 @@ class GraphTask:
 
     def _pop_offer(self) -> int | None:
         """The newest offer; the caller holds ``lock``."""
-        if not self.offers:
-            return None
-        *self.offers, position = self.offers
-        return position
+        return self.offers.pop() if self.offers else None
 
     def conclude(self) -> None:
         """A worker has finished a node that it accepted, and all that the node made ready."""
@@ -152,7 +150,7 @@ class GraphTask:
             with self.lock:
                 if self.failed:
                     self.outstanding -= len(self.offers)
-                    self.offers = ()
+                    self.offers.clear()
                 position = self._pop_offer()
                 if position is not None:
                     self.outstanding -= 1
@@ -168,12 +166,12 @@ class GraphTask:
     def reached(self, position: int) -> None:
         """A leaf with hooks has its gradient."""
         with self.lock:
-            self.hooked = [*self.hooked, position]
+            self.hooked.append(position)
 
     def call_at_end(self, callback: Callable[[], None]) -> None:
         """Run ``callback`` when all is committed; it may add another."""
         with self.lock:
-            self.callbacks = [*self.callbacks, callback]
+            self.callbacks.append(callback)
 
     def met(self, newest: int) -> None:
         """A participant gave numbers up to ``newest`` to what it recorded."""
@@ -183,7 +181,7 @@ class GraphTask:
     def fail(self, position: int, error: BaseException) -> None:
         """Remember an error and stop every participant at its next node."""
         with self.lock:
-            self.errors = [*self.errors, (position, error)]
+            self.errors.append((position, error))
             self.failed = True
 
     def orphan(self) -> None:

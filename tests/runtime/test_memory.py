@@ -2,7 +2,6 @@
 
 import gc
 import sys
-import time
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
@@ -328,64 +327,4 @@ def memory_of(step, n):
 def test_a_small_operation_takes_little_memory(step):
     built, added = memory_of(step, 5_000)
     assert built < 1000
-    assert added < 500
-
-
-def seconds(build, n):
-    """Of CPU time of this thread, to build, walk and free: the least of three runs.
-
-    Without the collector, which looks at all that the process has, and not at this graph alone.
-    """
-    best = float("inf")
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(3):
-            best = min(best, _seconds(build, n))
-    finally:
-        gc.enable()
-    return best
-
-
-def _seconds(build, n):
-    x = engine.ones(1, requires_grad=True)
-    begun = time.thread_time()
-    y = build(x, n)
-    y.backward()
-    del y
-    return time.thread_time() - begun
-
-
-def chain(x, n):
-    for _ in range(n):
-        x = x + 1
-    return x
-
-
-def fan(x, n):
-    y = x
-    for _ in range(n // 2):
-        y = y + x * 1
-    return y
-
-
-def tree(x, n):
-    level = [x * 1 for _ in range(n // 2)]
-    while len(level) > 1:
-        level = [a + b for a, b in zip(level[::2], level[1::2], strict=False)]
-    return level[0]
-
-
-def writes_to_one(x, n):
-    y = x * 1
-    for _ in range(n):
-        y.add_(x)
-    return y
-
-
-@pytest.mark.parametrize("build", [chain, fan, tree, writes_to_one])
-def test_ten_times_the_nodes_cost_ten_times_the_time(build):
-    """Not a hundred: what is quadratic in a graph shows here, whatever else the machine does."""
-    with engine.WorkerPool(0):
-        small, large = seconds(build, 1 << 10), seconds(build, 10 << 10)
-    assert large < 30 * small
+    assert added < 200

@@ -26,7 +26,7 @@ def merge(leaf: Leaf, cells: Any, key: int, *, exactly: bool = False) -> None:
         return
     # A scheduler in control knows who holds which lock, so it alone may have points inside of one:
     # where the lock is missing, it steers two threads in.
-    inside = sync.hook if hasattr(sync.hook, "chunks") else None
+    inside = sync.hook if hook is not None and hasattr(sync.hook, "chunks") else None
     with leaf.lock:
         grad = leaf.grad
         if inside is not None:
