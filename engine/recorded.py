@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,17 +24,39 @@ class Recorded:
     _view: View | None  # what it is a view of
 
 
+Step = tuple[Op, dict[str, Any]]  # a view operation and its keywords
+
+
 class View(NamedTuple):
     """That a tensor shares memory with ``root``, through a chain of view operations. Immutable.
 
-    ``edge``: that of the root when the view was last brought up to date. ``recorded``: whether it
-    was made in grad mode.
+    ``blocks``: the steps of that chain, in runs whose lengths fall, powers of two: a longer chain
+    shares the long runs of the one that it continues. ``edge``: that of the root when the view was
+    last brought up to date. ``recorded``: whether it was made in grad mode.
     """
 
     root: Recorded
-    chain: tuple[tuple[Op, dict[str, Any]], ...]
+    blocks: tuple[tuple[Step, ...], ...]
     edge: Edge | None
     recorded: bool
+
+    @property
+    def chain(self) -> tuple[Step, ...]:
+        """The steps, as applied one after the other."""
+        return tuple(chain.from_iterable(self.blocks))
+
+
+def continued(blocks: tuple[tuple[Step, ...], ...], step: Step) -> tuple[tuple[Step, ...], ...]:
+    """One step more. Runs of equal length are joined: n steps one by one copy n log n, not n * n.
+
+    >>> [len(run) for run in continued(((1, 2), (3,)), 4)], len(continued(((1, 2),), 3))
+    ([4], 2)
+    """
+    runs = list(blocks)
+    last: tuple[Step, ...] = (step,)
+    while runs and len(runs[-1]) == len(last):
+        last = runs.pop() + last
+    return (*runs, last)
 
 
 # The version of tensors that no graph can use: compared by identity.

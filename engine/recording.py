@@ -19,7 +19,7 @@ from .modes import enable_grad, state
 from .opnode import OpNode, Packed, PackedValue, Saved, SeveralNode
 from .ops.op import Op, Row
 from .ops.recipe import Recipe
-from .recorded import INFERENCE, Recorded, View, from_array
+from .recorded import INFERENCE, Recorded, View, continued, from_array
 
 _new = object.__new__
 _SEQUENCES = (list, tuple)
@@ -119,9 +119,10 @@ def _shares(ans: np.ndarray, source: np.ndarray) -> bool:
 def _view_of(source: Recorded, op: Op, keywords: dict[str, Any]) -> View:
     step, view = (op, keywords), source._view
     if view is None:
-        return View(source, (step,), source._edge, state.grad)
+        return View(source, ((step,),), source._edge, state.grad)
     refresh(source)
-    return View(view.root, (*view.chain, step), view.root._edge, view.recorded and state.grad)
+    blocks = continued(view.blocks, step)
+    return View(view.root, blocks, view.root._edge, view.recorded and state.grad)
 
 
 def refresh(tensor: Recorded) -> Edge | None:
