@@ -167,6 +167,11 @@ class Leaf(Node):
             taken, self.grad, self.face = self.value(), None, None
         return taken
 
+    def clear(self) -> None:
+        """Forget ``grad``: atomic against every accumulation but racy's."""
+        with self.lock:
+            self.grad = self.face = None
+
     def value(self) -> Value | None:
         """``grad`` as a value to read, where it is a sum that is kept exactly: rounded.
 
