@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from operator import is_not
 from typing import Any, TypeVar
 
 import numpy as np
@@ -50,7 +52,8 @@ def writing(writers: Writers) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _running = [other for other in _running if other is not writers]
+            # No comprehension: on CPython 3.13 Ctrl-C in one would leave the lock held for ever.
+            _running = list(filter(partial(is_not, writers), _running))
 
 
 def _forget_writers() -> None:
