@@ -86,7 +86,8 @@ class GraphTask:
         self.clock: int = modes.state.clock  # the caller's, when the backward began
         self.outer: GraphTask | None = modes.state.task  # the one whose hook or rule began this one
         self.lock = sync.lock()
-        # Guarded by it. Who walks one grows it no more, but for callbacks that add another.
+        # Guarded by it, and changed without a call: Ctrl-C arrives where a call ends, and would
+        # leave an offer that is counted and that nobody has.
         self.offers: list[int] = []
         self.errors: list[tuple[int, BaseException]] = []
         self.hooked: list[int] = []  # leaves with hooks that were reached
@@ -120,7 +121,7 @@ class GraphTask:
     def offer(self, position: int) -> bool:
         """Let another participant have a node that is ready; True if that woke the caller."""
         with self.lock:
-            self.offers.append(position)
+            self.offers += [position]
             self.outstanding += 1
             woke, self.waiting = self.waiting, False  # one offer is enough to wake it
         if woke:
@@ -134,7 +135,11 @@ class GraphTask:
 
     def _pop_offer(self) -> int | None:
         """The newest offer; the caller holds ``lock``."""
-        return self.offers.pop() if self.offers else None
+        if not self.offers:
+            return None
+        position = self.offers[-1]
+        del self.offers[-1]
+        return position
 
     def conclude(self) -> None:
         """A worker has finished a node that it accepted, and all that the node made ready."""
@@ -150,7 +155,7 @@ class GraphTask:
             with self.lock:
                 if self.failed:
                     self.outstanding -= len(self.offers)
-                    self.offers.clear()
+                    self.offers = []
                 position = self._pop_offer()
                 if position is not None:
                     self.outstanding -= 1
@@ -166,12 +171,12 @@ class GraphTask:
     def reached(self, position: int) -> None:
         """A leaf with hooks has its gradient."""
         with self.lock:
-            self.hooked.append(position)
+            self.hooked += [position]
 
     def call_at_end(self, callback: Callable[[], None]) -> None:
         """Run ``callback`` when all is committed; it may add another."""
         with self.lock:
-            self.callbacks.append(callback)
+            self.callbacks += [callback]
 
     def met(self, newest: int) -> None:
         """A participant gave numbers up to ``newest`` to what it recorded."""
@@ -181,7 +186,7 @@ class GraphTask:
     def fail(self, position: int, error: BaseException) -> None:
         """Remember an error and stop every participant at its next node."""
         with self.lock:
-            self.errors.append((position, error))
+            self.errors += [(position, error)]
             self.failed = True
 
     def orphan(self) -> None:
