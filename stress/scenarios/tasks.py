@@ -144,8 +144,9 @@ def nest(trial: Trial, index: int) -> None:
 
 
 def nested(trial: Trial, depth: int) -> list[str]:
-    """Contribute, and wait for two tasks that do so."""
-    below = [engine.submit(nested, trial, depth - 1) for _ in range(2)] if depth else []
+    """Contribute, and wait for two tasks that do so; explored, for one."""
+    two = times(trial.fixture.params, 2) if depth else 0
+    below = [engine.submit(nested, trial, depth - 1) for _ in range(two)]
     return [contribute(trial), *(seen for handle in below for seen in handle.result())]
 
 
