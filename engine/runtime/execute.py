@@ -44,8 +44,8 @@ def run(
 ) -> None:
     """Walk ``plan`` from ``seeds``, the gradients of its roots, and commit what comes out.
 
-    Raises the first error by sequence number, after every participant has stopped; errors of other
-    nodes are attached as notes. Nothing is committed then.
+    Raises the error that a sequential run would have met, after every participant has stopped;
+    errors of other nodes are attached as notes. Nothing is committed then.
     """
     hook = sync.hook if sync.observer is None else sync.both()
     if not retain:
@@ -201,57 +201,65 @@ class Participant:
                 modes.state.task = task
                 worker._work()
         except BaseException as error:  # the caller waits for `conclude`, whatever happens here
-            task.fail(position, error)
+            task.fail(-1, error)
         finally:
             modes.state.task = None
             task.conclude()
 
     def _work(self) -> None:
-        """Run what is ready, and what that makes ready, until nothing is or the task has failed."""
+        """Run what is ready, and what that makes ready, until nothing is.
+
+        Once something has failed, only what a sequential run would have come to before that.
+        """
         task, ready, heavy = self._task, self._ready, self._heavy
         plan, cells, waiting, retain = task.plan, task.cells, ready.positions, task.retain
         nodes, starts, sinks, graph = plan.nodes, plan.starts, plan.sinks, task.graph
-        hook, position, pruned = self._hook, -1, plan.pruned
-        anomaly, handle = modes.state.anomaly, modes.state.handle
+        hook, pruned, anomaly = self._hook, plan.pruned, modes.state.anomaly
+        handle = modes.state.handle
         try:
-            while waiting and not task.failed:
+            while waiting:
                 position = ready.pop()
-                if heavy and position in heavy:
-                    heavy.remove(position)
-                    if waiting and (self._pool.idle or task.waiting):
-                        self._offer(position)
-                        continue
-                node, g, start = nodes[position], cells[position], starts[position]
-                cells[position] = None
-                if graph:
-                    self._rewind()
-                if hook is not None:
-                    hook("node.begin", node)
-                if node.hooks is not None:
-                    g = call_tensor_hooks(node.hooks.tensor, g)
-                if position in sinks or (node.hooks is not None and node.hooks.retained):
-                    task.policy.receive(position, g)
-                if start == NOWHERE or g is None:
-                    grads = None
-                elif node.hooks is None:
-                    grads = node.pull(g, plan.wanted(position) if pruned else node.edges, retain)
-                else:
-                    grads = pull_hooked(node, g, plan.wanted(position), retain)
-                if anomaly and grads is not None:
-                    check_nan(node, grads)
-                g = None  # whoever gets it next may want to be its only holder
-                if hook is not None:
-                    hook("node.end", node)  # before what it made can begin elsewhere
-                if start != NOWHERE:
-                    self._deliver(start, node.edges, grads or [None] * len(node.edges))
-                    grads = None
-                if handle is not None:
-                    handle.check()
-        except BaseException as error:  # whatever user code raises belongs to the task's caller
-            task.fail(position, error)
-        if graph:
-            self._rewind()
-            task.met(self._newest)
+                if position >= task.stop:
+                    continue  # what comes before has failed
+                try:
+                    if heavy and position in heavy:
+                        heavy.remove(position)
+                        if waiting and (self._pool.idle or task.waiting):
+                            self._offer(position)
+                            continue
+                    node, g, start = nodes[position], cells[position], starts[position]
+                    cells[position] = None
+                    if graph:
+                        self._rewind()
+                    if hook is not None:
+                        hook("node.begin", node)
+                    if node.hooks is not None:
+                        g = call_tensor_hooks(node.hooks.tensor, g)
+                    if position in sinks or (node.hooks is not None and node.hooks.retained):
+                        task.policy.receive(position, g)
+                    if start == NOWHERE or g is None:
+                        grads = None
+                    elif node.hooks is None:
+                        wanted = plan.wanted(position) if pruned else node.edges
+                        grads = node.pull(g, wanted, retain)
+                    else:
+                        grads = pull_hooked(node, g, plan.wanted(position), retain)
+                    if anomaly and grads is not None:
+                        check_nan(node, grads)
+                    g = None  # whoever gets it next may want to be its only holder
+                    if hook is not None:
+                        hook("node.end", node)  # before what it made can begin elsewhere
+                    if start != NOWHERE:
+                        self._deliver(start, node.edges, grads or [None] * len(node.edges))
+                        grads = None
+                    if handle is not None:
+                        handle.check()
+                except BaseException as error:  # what user code raises belongs to the task's caller
+                    task.fail(position, error)
+        finally:
+            if graph:
+                self._rewind()
+                task.met(self._newest)
 
     def _rewind(self) -> None:
         """Number what is recorded next as if nothing had been since the backward began.
@@ -304,11 +312,26 @@ class Participant:
                 self._ready.push(target)
             elif self._hook is None and node.hooks is None:
                 task.policy.receive(target, grad)
-            else:
-                self._arrive(target, grad)
+            elif not self._arrive(number, target, grad):
+                return
 
-    def _arrive(self, position: int, g: Value | None) -> None:
-        """A leaf's gradient is complete: a leaf makes nothing of it, so it waits in no queue."""
+    def _arrive(self, edge: int, position: int, g: Value | None) -> bool:
+        """A leaf's gradient is complete, by an edge; whether to go on with the edges after it.
+
+        Where a hook raises, that counts as it would in a sequential run, which has the gradient
+        when the last of its edges has delivered: so this may not be the place to stop.
+        """
+        task = self._task
+        try:
+            self._receive(position, g)
+        except Exception as error:
+            owner, last = task.arrival(position)
+            task.fail(owner, error, last)
+            return edge != last
+        return True
+
+    def _receive(self, position: int, g: Value | None) -> None:
+        """Hooks and policy of a leaf: it makes nothing of a gradient, so it waits in no queue."""
         leaf, hook, policy = self._task.plan.nodes[position], self._hook, self._task.policy
         if hook is not None:
             hook("node.begin", leaf)
@@ -360,10 +383,10 @@ def _after_accumulation(task: GraphTask) -> None:
 
 def _raise_first(task: GraphTask) -> None:
     """Raise the error of the node that a sequential run would have met first."""
-    errors = sorted(task.errors, key=lambda entry: (isinstance(entry[1], Exception), entry[0]))
+    errors = sorted(task.errors, key=lambda entry: (isinstance(entry[-1], Exception), *entry[:2]))
     task.errors.clear()  # they lead back here
-    _, first = errors[0]
-    for position, error in errors:
+    *_, first = errors[0]
+    for position, _, error in errors:
         if position >= 0:
             node = task.plan.nodes[position]
             also = "" if error is first else f"also failed with {error!r}: "

@@ -72,6 +72,19 @@ class Plan(NamedTuple):
             wanted is not None,
         )
 
+    def arrivals(self) -> dict[int, tuple[int, int]]:
+        """For each leaf the position that a sequential run has the last contribution from, by which
+        edge; -1 for that of a root."""
+        last: dict[int, tuple[int, int]] = {}
+        owners = [(NOWHERE, 0, len(self.roots))]
+        for position, start in enumerate(self.starts):
+            if start != NOWHERE:
+                owners.append((position, start, start + len(self.nodes[position].edges)))
+        for position, start, end in owners:
+            for edge in range(start, end):
+                last[self.targets[edge]] = position, edge
+        return last
+
     def wanted(self, position: int) -> Sequence[object | None]:
         """An entry an input of the node: None where no gradient is asked for.
 

@@ -10,7 +10,7 @@ from .. import modes, sync
 from ..errors import CancelledError
 from ..values import Value, add
 from .accumulate import Policy
-from .plan import Joint, Plan
+from .plan import NOWHERE, Joint, Plan
 
 _EMPTY: Any = object()
 
@@ -71,7 +71,7 @@ class GraphTask:
     outstanding = 0  # offers made and not yet finished
     newest = 0  # with `graph`: the largest sequence number that was given to a recorded node
     notes: Mapping[object, Any] = MappingProxyType({})  # what hooks keep for this backward
-    failed = False  # set under lock, read without: a stale read runs one more node
+    arrivals: Mapping[int, tuple[int, int]] = MappingProxyType({})  # atomic: all make the same
 
     def __init__(self, plan: Plan, policy: Policy, *, retain: bool, graph: bool) -> None:
         # Immutable from here on, read without a lock.
@@ -83,13 +83,16 @@ class GraphTask:
         # A cell is written by the one thread that completes the node's gradient and emptied by the
         # one that runs the node; the queue between them orders the two.
         self.cells: list[Value | None] = [None] * len(plan.nodes)
+        # From this position on no node begins. Written under `lock`, read without: a stale read
+        # runs one more node.
+        self.stop = len(plan.nodes)
         self.clock: int = modes.state.clock  # the caller's, when the backward began
         self.outer: GraphTask | None = modes.state.task  # the one whose hook or rule began this one
         self.lock = sync.lock()
         # Guarded by it, and changed without a call: Ctrl-C arrives where a call ends, and would
         # leave an offer that is counted and that nobody has.
         self.offers: list[int] = []
-        self.errors: list[tuple[int, BaseException]] = []
+        self.errors: list[tuple[int, int, BaseException]] = []  # with position and edge
         self.hooked: list[int] = []  # leaves with hooks that were reached
         self.callbacks: list[Callable[[], None]] = []  # run at the end
 
@@ -131,7 +134,7 @@ class GraphTask:
     def accept(self) -> int | None:
         """A worker takes an offered node, if the caller has not taken it back."""
         with self.lock:
-            return None if self.failed else self._pop_offer()
+            return self._pop_offer()
 
     def _pop_offer(self) -> int | None:
         """The newest offer; the caller holds ``lock``."""
@@ -153,9 +156,6 @@ class GraphTask:
             return None
         while True:
             with self.lock:
-                if self.failed:
-                    self.outstanding -= len(self.offers)
-                    self.offers = []
                 position = self._pop_offer()
                 if position is not None:
                     self.outstanding -= 1
@@ -183,11 +183,32 @@ class GraphTask:
         with self.lock:
             self.newest = max(self.newest, newest)
 
-    def fail(self, position: int, error: BaseException) -> None:
-        """Remember an error and stop every participant at its next node."""
+    @property
+    def failed(self) -> bool:
+        """Whether anything has failed so far."""
+        return self.stop < len(self.plan.nodes)
+
+    def fail(self, position: int, error: BaseException, edge: int = NOWHERE) -> None:
+        """Remember an error; what a sequential run would not have come to does not begin.
+
+        What comes before does: it may fail as well, and then that error is the one to raise. So
+        which one is raised does not depend on the schedule. Ctrl-C stops everything, and so does
+        what belongs to no node: ``position`` -1. ``edge``: that a leaf's error came by.
+        """
+        stop = position if isinstance(error, Exception) else -1
         with self.lock:
-            self.errors += [(position, error)]
-            self.failed = True
+            self.errors += [(position, edge, error)]
+            if stop < self.stop:
+                self.stop = stop
+
+    def arrival(self, leaf: int) -> tuple[int, int]:
+        """The node that brings the last contribution to a leaf in a sequential run, by what edge.
+
+        For errors: linear in the graph, once.
+        """
+        if not self.arrivals:
+            self.arrivals = self.plan.arrivals()
+        return self.arrivals[leaf]
 
     def orphan(self) -> None:
         """In the child of a fork: what workers have of it is lost."""

@@ -1,7 +1,7 @@
 """Record in which order contributions reached each leaf, and replay that order to the same bits.
 
 What a locked run leaves open is one thing: the order of the additions to each leaf. A record has
-that order, a permutation for each leaf and step, and nothing of the schedule. See decision 16 for
+that order, a permutation for each leaf and step, and nothing of the schedule. See decision 17 for
 why a replay has a sequence of tickets for each leaf.
 """
 

@@ -244,7 +244,7 @@ SOURCES = (
     Source("rng-shared", "dropout from one generator, who comes draws", NOBODY, here(shared_draws)),
     Source("rng-keyed", "dropout with a key for each contribution", ALL, here(keyed_draws)),
     Source("failure", "a backward that raises in two branches at once", NOT_RACY, here(failures)),
-    Source("error-told", "which of the two errors is raised", NOBODY, here(told)),
+    Source("error-told", "which of the two errors is raised", ALL, here(told)),
     Source("warm-up", "first, second ... training in one process", ALL, warm_up),
     Source("hash-seed", "PYTHONHASHSEED, addresses of objects", ALL, hash_seed),
     Source("blas-threads", "OPENBLAS_NUM_THREADS 1, 2, 4", NOBODY, blas_threads),

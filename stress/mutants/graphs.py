@@ -71,7 +71,7 @@ def look_away(self: OpNode, *changed: Any) -> None:
 
 def raise_the_first_to_come(task: GraphTask) -> None:
     """Raise what was met first in time, and forget the others."""
-    (_, error), *_ = task.errors
+    (*_, error), *_ = task.errors
     task.errors.clear()
     raise error
 

@@ -2,13 +2,16 @@
 
 import signal
 import threading
+from random import Random
 from typing import Any
 
 import pytest
 
 import engine
+from engine.hooks import hooks_of
 from engine.runtime.accumulate import Capture
 from engine.runtime.execute import run
+from engine.runtime.ready import Newest, Seeded
 from tests.runtime.fakes import Fake, Number, leaf, plan_of, random_graph, walk
 from tests.threads.together import PATIENCE, Meeting, until
 
@@ -22,6 +25,12 @@ def failing(error):
         raise error
 
     return fail
+
+
+def failing_with(error):
+    """A hook that raises."""
+    fail = failing(error)
+    return lambda g: fail()
 
 
 def notes(error):
@@ -82,6 +91,74 @@ def test_of_two_errors_the_first_of_a_sequential_run_is_raised(trial):
     assert "in the backward of Newer" in notes(first)
     assert "also failed with Broken('second'): in the backward of Older" in notes(first)
     assert notes(second) == ""
+
+
+@pytest.fixture
+def task():
+    """The tasks that begin, as they do."""
+    begun: list[Any] = []
+    with engine.sync.hooked(lambda point, s: begun.append(s) if point == "task.begin" else None):
+        yield begun
+
+
+def test_what_comes_before_an_error_runs_and_its_error_is_raised(task):
+    """The worker is in the newer branch when the older one fails; what follows there is first."""
+    working, first = threading.Event(), Broken("first")
+    below = Fake(2, leaf(), label="Below", before=failing(first))
+
+    def newer():
+        working.set()
+        until(lambda: task[0].failed)
+
+    def older():
+        assert working.wait(PATIENCE)
+        raise Broken("second")
+
+    branches = Fake(3, below, price=1, before=newer), Fake(1, leaf(), price=1, before=older)
+    with engine.WorkerPool(1, heavy=0) as pool, pytest.raises(Broken) as caught:
+        walk(Fake(4, *branches), pool=pool)
+    assert caught.value is first
+    assert "also failed with Broken('second')" in notes(first)
+
+
+def test_a_hook_of_a_leaf_that_comes_too_early_does_not_hide_what_comes_before():
+    """The last to deliver to a shared leaf is the newer branch, whose other input fails."""
+    working, delivered, first = threading.Event(), threading.Event(), Broken("first")
+    shared, end = leaf(), leaf()
+    hooks_of(shared).tensor.register(failing_with(Broken("the leaf")))
+    below = Fake(2, end, label="Below", before=failing(first))
+
+    def newer():
+        working.set()
+        assert delivered.wait(PATIENCE)
+
+    older = Fake(1, shared, price=1, before=lambda: working.wait(PATIENCE))
+    last = Fake(0, leaf(), price=1, before=delivered.set)  # begins when the older has delivered
+    with engine.WorkerPool(1, heavy=0) as pool, pytest.raises(Broken) as caught:
+        walk(Fake(4, Fake(3, shared, below, price=1, before=newer), older, last), pool=pool)
+    assert caught.value is first
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_which_error_is_raised_does_not_depend_on_the_schedule(seed):
+    root, nodes = random_graph(seed, 30, leaves=6, price=1)
+    random = Random(seed)
+    for number, node in enumerate(random.sample(nodes, 8)):
+        error = Broken(number)
+        if isinstance(node, Fake):
+            node.before = failing(error)
+        else:
+            hooks_of(node).tensor.register(failing_with(error))
+
+    def told(pool=None):
+        with pytest.raises(Broken) as caught:
+            walk(root, pool=pool)
+        return caught.value.args
+
+    expected = told()
+    for workers, order in ((1, Newest), (3, lambda: Seeded(seed))):
+        with engine.WorkerPool(workers, heavy=0, order=order) as pool:
+            assert [told(pool) for _ in range(5)] == [expected] * 5
 
 
 @pytest.mark.parametrize("trial", range(5))
