@@ -107,4 +107,4 @@ def test_a_resize_from_inside_of_a_task_is_an_error_and_loses_nothing():
     with pytest.raises(RuntimeError, match="current thread"):
         handle.result(PATIENCE)
     assert current_pool().workers == 2
-    assert engine.submit(me).result(PATIENCE) == "engine-worker-0"
+    assert engine.submit(me).result(PATIENCE) in ("engine-worker-0", "engine-worker-1")
