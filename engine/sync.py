@@ -5,7 +5,8 @@ things plug in here, and each costs a ``None`` check while it is absent:
 
 * ``hook``: called as ``hook(point, subject)`` at every point where threads meet. A test parks a
   thread there to force an interleaving; an observer counts; a controlled scheduler decides there
-  who runs next. It runs outside every engine lock, so it may block. If it has an attribute
+  who runs next. It runs outside every engine lock, so it may block (at ``param.read`` and
+  ``param.write`` of ``hogwild.train`` a ``snapshot`` waits meanwhile). If it has an attribute
   ``chunks``, it belongs to a scheduler in control, which knows who holds which lock: additions in
   place have so many parts then, each read and stored by itself, inside of a leaf's lock as well.
 * ``primitives``: makes the locks, queues and threads, and tells the time. A controlled scheduler
