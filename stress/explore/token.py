@@ -13,6 +13,7 @@ from binascii import Error as Base32Error
 from binascii import crc_hqx
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +153,8 @@ def write(recorded: Recorded, folder: Path) -> str:
     if len(token) <= LONGEST:
         return token
     folder.mkdir(parents=True, exist_ok=True)
-    check = crc_hqx(recorded.decisions, 0)
-    path = folder / f"{recorded.scenario}-{recorded.params.mode}-{check:04x}.json"
+    check = sha256(token.encode()).hexdigest()[:12]  # of all of it: sizes may decide alike
+    path = folder / f"{recorded.scenario}-{recorded.params.mode}-{check}.json"
     document = {"token": token, "hook_set": hook_set()}
     path.write_text(json.dumps(document, indent=1), encoding="utf-8")
     return str(path)

@@ -1,6 +1,7 @@
 """Tokens bring back what was recorded, and are refused where they could not."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,14 @@ def test_a_file_of_other_hooks_is_refused_with_the_difference(other_hooks, tmp_p
 def test_a_short_schedule_needs_no_file(tmp_path):
     assert read(write(ONE, tmp_path)) == ONE
     assert not list(tmp_path.iterdir())
+
+
+def test_long_schedules_that_differ_in_the_size_alone_have_files_of_their_own(tmp_path):
+    long = Recorded("toy", PARAMS, bytes([1, 2]) * 2_000)
+    both = [long, replace(long, params=replace(PARAMS, size=1))]
+    paths = [write(one, tmp_path) for one in both]
+    assert [read(path) for path in paths] == both
+    assert write(long, tmp_path) == paths[0]
 
 
 @pytest.mark.parametrize("content", ["", "[]", json.dumps({"token": "toy:aa"})])
