@@ -10,7 +10,7 @@ from typing import Any
 
 from stress.core.child import Child, Crash, Failure, Hang
 from stress.core.scenario import Scenario
-from stress.core.source import SHIPPED, SourceError, load
+from stress.core.source import SourceError, load
 from stress.environment import probe
 from stress.exits import Exit, exit_code
 from stress.explore.campaign import explore_all, targets_of
@@ -26,6 +26,7 @@ from stress.report.document import write as write_report
 from stress.report.html import render
 from stress.report.tables import outcome_table
 from stress.report.terminal import Table, complain, say, show
+from stress.report.view import replay as replay_command
 
 __all__ = ["run_explore", "run_minimise", "run_replay"]
 
@@ -116,12 +117,6 @@ def summary(found: Sequence[Explored], spared: int) -> str:
     return "; ".join(words)
 
 
-def replaying(token: object, source: str) -> str:
-    """The command that replays a token."""
-    words = f"python -m stress replay {token} --trace"
-    return words if source == SHIPPED else f"{words} --scenarios {source}"
-
-
 def explored_table(explored: Sequence[Explored]) -> Table:
     """A row for each configuration."""
     rows = [
@@ -146,9 +141,11 @@ def detail(explored: Explored, source: str) -> None:
     if result.verdict == "FAIL":
         show(outcome_table(result))
     for finding in explored.findings:
-        say(f"{where}: {finding.words}\n  {replaying(finding.token, source)}")
+        say(f"{where}: {finding.words}\n  {replay_command(finding.token, source)}")
         if finding.replayed.schedule.table:
             show(deadlock_table(finding.replayed.schedule))
+        elif finding.note:
+            say(f"  {finding.note}")
     if result.stacks:
         say(result.stacks)
 
@@ -262,6 +259,6 @@ def make_smaller(
         show(deadlock_table(minimal.schedule))
     say(f"{minimal.schedule.key}: {minimal.words}")
     smaller = Recorded(recorded.scenario, minimal.params, minimal.schedule.chosen)
-    say(f"before: {replaying(args.token, args.scenarios)}")
-    say(f"after:  {replaying(write(smaller, args.files), args.scenarios)}")
+    say(f"before: {replay_command(args.token, args.scenarios)}")
+    say(f"after:  {replay_command(write(smaller, args.files), args.scenarios)}")
     return Exit.PASS

@@ -42,7 +42,8 @@ class Finding:
     """One outcome worth telling, and the schedule that shows it. Immutable.
 
     ``reproduced`` of ``times`` runs came to the same. ``number``: the how-manieth schedule it was.
-    ``smaller``: what minimising came to, in words.
+    ``smaller``: what minimising came to, in words. ``note``: what the trial said of it, but a
+    stack, which has a place of its own.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Finding:
     number: int
     reproduced: int
     replayed: Replayed
+    note: str = ""
     smaller: str = ""
     times: int = TIMES
 
@@ -61,6 +63,11 @@ class Finding:
         return f"{self.key} ({self.expect}; {again})" + (
             f"; minimised: {self.smaller}" if self.smaller else ""
         )
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """With its token, and with the note."""
+        return (f"{self.words}: {self.token}", *filter(None, [self.note]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ def conclude(search: Search, plan: Plan, child: Child) -> Explored:
     result = replace(
         blank, verdict=verdict.value, reason=reason, rows=rows, samples=search.tally.schedules,
         trials=search.tally.schedules, seconds=search.seconds,
-        notes=tuple(f"{finding.words}: {finding.token}" for finding in findings),
+        notes=tuple(line for finding in findings for line in finding.told),
         stacks=getattr(search.error, "stacks", "") or stacks,
         tokens=tuple(finding.token for finding in findings),
         timelines=tuple(timeline(finding.replayed.schedule) for finding in findings),
@@ -122,17 +129,20 @@ def told(search: Search, plan: Plan, child: Child) -> list[Finding]:
 
 def finding(target: Target, plan: Plan, child: Child, key: str, example: Example) -> Finding:
     """Replay one, and make it smaller if that was asked for."""
-    decisions, smaller = example.decisions, ""
+    decisions, note, smaller = example.decisions, example.note, ""
     if plan.minimise:
         minimal = child.call(shrink, Request(target, decisions), LIMIT)
         decisions, key = minimal.schedule.chosen, minimal.schedule.key
         target = replace(target, params=minimal.params)
-        smaller = minimal.words
+        note, smaller = minimal.schedule.note, minimal.words
     times = 1 if STUCK in key.split(", ") else TIMES  # each run of it waits for ten seconds
     replayed = child.call(repeat, Request(target, decisions, times=times), LIMIT)
     steady = 0 if replayed.problem else replayed.outcomes.get(key, 0)
     token = write(Recorded(target.scenario, target.params, decisions), plan.files)
-    return Finding(key, example.expect, token, example.number, steady, replayed, smaller, times)
+    note = "" if replayed.schedule.stack else note
+    return Finding(
+        key, example.expect, token, example.number, steady, replayed, note, smaller, times
+    )
 
 
 def judge(search: Search, rows: Sequence[Row]) -> tuple[Verdict, str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from io import StringIO
 
 import pytest
@@ -177,6 +178,21 @@ SCENARIOS += (
     made("mine.refusing", lambda params: [0], bump, refuse, acceptable("kept", "")),
 )
 """
+
+
+def test_what_an_exception_says_is_told_and_the_command_can_be_pasted(tmp_path, capsys):
+    path, out = tmp_path / "of mine.py", tmp_path / "out.json"
+    path.write_text(MINE + MORE)
+    command = ["explore", "mine.raising", "--scenarios", str(path), "--jobs", "1"]
+    assert main([*command, "--json", str(out)]) == Exit.FORBIDDEN
+    said = capsys.readouterr().out
+    assert "actor 1: RuntimeError: an actor's" in said
+    (result, *_) = json.loads(out.read_text())["results"]
+    assert "raised RuntimeError (unknown;" in result["notes"][0]
+    assert result["notes"][1] == "actor 1: RuntimeError: an actor's"
+    (again, *_) = re.findall(r"python -m stress (replay .*)", said)
+    assert shlex.split(again)[-1] == str(path)
+    assert main(shlex.split(again)) == Exit.FORBIDDEN
 
 
 @pytest.fixture
