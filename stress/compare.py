@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stress.core.result import Result
 from stress.environment import Environment
-from stress.report.junit import title
+from stress.report.naming import title
 from stress.report.tables import loss_rate
 from stress.report.terminal import Table
 

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from stress.core.result import Result, Verdict
 
-__all__ = ["Exit", "exit_code"]
+__all__ = ["Exit", "exit_code", "worst"]
 
 
 class Exit(IntEnum):
@@ -15,7 +15,7 @@ class Exit(IntEnum):
 
     meaning: str
 
-    def __new__(cls, code: int, meaning: str) -> Exit:
+    def __new__(cls, code: int, meaning: str = "") -> Exit:
         member = int.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
@@ -23,7 +23,7 @@ class Exit(IntEnum):
 
     PASS = 0, "no promise was broken"
     FORBIDDEN = 1, "a forbidden or unknown outcome, a broken promise, or drift (compare)"
-    INTERRUPTED = 2, "interrupted (Ctrl-C)"
+    INTERRUPTED = 2, "interrupted (Ctrl-C), or killed"
     HARNESS = 3, "the harness itself went wrong"
     USAGE = 4, "wrong usage: an option, a value or a file"
     NOTHING = 5, "nothing was selected"
@@ -52,3 +52,19 @@ def exit_code(results: Sequence[Result], fail_on: Collection[str] = ()) -> Exit:
     if "inconclusive" in fail_on and Verdict.INCONCLUSIVE.value in verdicts:
         return Exit.INCONCLUSIVE
     return Exit.PASS
+
+
+# Codes from the worst on: an end by Ctrl-C hides nothing that was found before it.
+WORST = (
+    *(code for _, code in SEVERITY), Exit.INCONCLUSIVE, Exit.INTERRUPTED, Exit.NOTHING, Exit.USAGE,
+    Exit.PASS,
+)  # fmt: skip
+
+
+def worst(*codes: Exit) -> Exit:
+    """The code that decides where there are several.
+
+    >>> worst(Exit.INTERRUPTED, Exit.PASS).name, worst(Exit.INTERRUPTED, Exit.FORBIDDEN).name
+    ('INTERRUPTED', 'FORBIDDEN')
+    """
+    return min(codes, key=WORST.index)

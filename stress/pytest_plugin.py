@@ -82,7 +82,7 @@ class Run:
         """Run it in a process of its own; fail or skip unless it passes."""
         from stress.core.child import Child
         from stress.core.job import isolated
-        from stress.run import detail
+        from stress.report.verdicts import detail
 
         with Child() as child:
             result = isolated(child, self.job)

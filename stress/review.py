@@ -6,13 +6,13 @@ import argparse
 
 from stress import compare as comparing
 from stress.core.result import in_order
-from stress.exits import Exit
+from stress.exits import Exit, exit_code, worst
 from stress.report import tables
 from stress.report.html import render
 from stress.report.junit import junit
 from stress.report.stream import RecordError, read
 from stress.report.terminal import complain, say, show
-from stress.run import verdicts
+from stress.report.verdicts import progress_of, verdicts
 
 __all__ = ["compare", "report"]
 
@@ -25,15 +25,20 @@ def report(args: argparse.Namespace) -> Exit:
         complain(str(error))
         return Exit.USAGE
     show(tables.environment_table(recorded.environment))
-    results = in_order(recorded.results)
-    code = verdicts(results, args.fail_on, recorded.seed, recorded.scenarios, interesting=True)
-    if recorded.exit_code is None:
-        say("the run did not come to its end: these are the results until then")
+    results, ended = in_order(recorded.results), recorded.exit_code
+    cut = ended in (None, Exit.INTERRUPTED)
+    code = worst(Exit.INTERRUPTED if ended is None else ended, exit_code(results, args.fail_on))
+    verdicts(results, code, recorded.seed, recorded.scenarios, interesting=True)
+    if ended is None:
+        say("the run was killed before its end: these are the results until then")
+    if cut and recorded.planned is not None:
+        say(progress_of(results, recorded.planned))
     if args.junit:
         junit(args.junit, results)
     if args.html:
+        told = None if ended is None else code
         page = render(results, recorded.environment, command=recorded.command, seed=recorded.seed,
-                      code=recorded.exit_code, scenarios=recorded.scenarios)  # fmt: skip
+                      code=told, scenarios=recorded.scenarios)  # fmt: skip
         args.html.write_text(page, encoding="utf-8")
     return code
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from stress.core.result import Result, Verdict
-from stress.core.tactics import PLAIN
+from stress.report.naming import title
 
-__all__ = ["junit", "title"]
+__all__ = ["junit"]
 
 KINDS = {
     Verdict.FAIL.value: "failure",
@@ -26,27 +26,6 @@ KINDS = {
 }
 
 FORBIDDEN_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def title(result: Result) -> str:
-    """What tells a run from all others, its seed aside.
-
-    >>> from stress.core.scenario import Params
-    >>> title(Result(1, "accumulate.ones", Params("racy")))
-    'accumulate.ones[racy,threads=2,size=10000,float64]'
-    """
-    params, tactics = result.params, result.tactics
-    words = [params.mode, f"threads={params.threads}", f"size={params.size}", params.dtype]
-    unusual = {
-        "explored": params.explored,
-        f"sync={tactics.sync}": tactics.sync != PLAIN.sync,
-        f"chaos={tactics.chaos}": tactics.chaos != PLAIN.chaos,
-        f"switch={tactics.switch_interval:g}": tactics.switch_interval != PLAIN.switch_interval,
-        f"gil={tactics.gil}": tactics.gil != PLAIN.gil,
-        f"fork={result.fork}": result.fork,
-    }
-    words += [word for word, is_so in unusual.items() if is_so]
-    return f"{result.name}[{','.join(words)}]"
 
 
 def junit(path: Path, results: Sequence[Result]) -> None:

@@ -23,7 +23,9 @@ from stress.core.scenario import Params
 from stress.core.source import SHIPPED
 from stress.core.tactics import Tactics
 from stress.environment import Blas, Environment
+from stress.exits import Exit
 from stress.report.document import SCHEMA, finite
+from stress.report.naming import kept
 
 __all__ = ["RecordError", "Recorded", "Stream", "read"]
 
@@ -53,7 +55,8 @@ class Recorded:
     """What a file says of a run. Immutable.
 
     ``exit_code`` is None where the run never came to its end. ``training``: as dictionaries.
-    ``scenarios``: where they are.
+    ``scenarios``: where they are. ``planned``: how many configurations; None where it is not said.
+    Of rounds (``--forever``) each configuration has one result.
     """
 
     command: str
@@ -61,8 +64,9 @@ class Recorded:
     environment: Environment
     results: tuple[Result, ...]
     training: tuple[Mapping[str, Any], ...]
-    exit_code: int | None
+    exit_code: Exit | None
     scenarios: str = SHIPPED
+    planned: int | None = None
 
 
 def read(path: Path) -> Recorded:
@@ -101,7 +105,9 @@ def summary_of(seen: list[dict[str, Any]]) -> dict[str, Any]:
     """The fields of a summary that a stream tells of."""
     begin, *_ = (event for event in seen if event["event"] == "begin")
     end = next((event for event in seen if event["event"] == "end"), {})
+    planned = [event["planned"] for event in seen if "planned" in event]
     return begin | {
+        "planned": sum(planned) if planned else None,
         "results": [event for event in seen if event["event"] == "result"],
         "training": [event for event in seen if event["event"] == "training"],
         "exit_code": end.get("exit_code"),
@@ -113,11 +119,13 @@ def rebuilt(summary: dict[str, Any]) -> Recorded:
     if summary["schema"] != SCHEMA:
         raise ValueError(f"it has schema {summary['schema']}")
     environment = dict(summary["environment"])
+    code = summary["exit_code"]
     environment["blas"] = tuple(made(Blas, blas) for blas in environment["blas"])
     return Recorded(
         summary["command"], summary["seed"], made(Environment, environment),
-        tuple(result(values) for values in summary["results"]),
-        tuple(summary["training"]), summary["exit_code"], summary.get("scenarios", SHIPPED),
+        tuple(kept(map(result, summary["results"]))), tuple(summary["training"]),
+        None if code is None else Exit(code), summary.get("scenarios", SHIPPED),
+        summary.get("planned"),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stress import cli, run
+from stress import cli, record, run
 from stress.core.result import Result
 from stress.core.scenario import Params
 from stress.core.source import SHIPPED
@@ -289,6 +289,7 @@ def test_ctrl_c_is_exit_code_2_and_keeps_what_there_is(tmp_path):
     words = ["run", "-t", "ones", "--mode", "locked", "--seconds", "1", "--forever"]
     said = interrupted(tmp_path / "results.jsonl", '"result"', *words, "-o", tmp_path)
     assert "exit code 2" in said
+    assert re.search(r"[1-9] of \d planned were run", said)
     kept = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert (kept["exit_code"], kept["results"][0]["verdict"]) == (2, "PASS")
     assert (tmp_path / "junit.xml").exists()
@@ -324,7 +325,7 @@ def test_the_nightly_profile_explores_as_well(tmp_path):
 
 def test_a_folder_gets_a_page_if_it_can_be_drawn(tmp_path, capsys, monkeypatch):
     words = ["run", "-t", "first", "--mode", "locked", "--seconds", "0.05", "-o", str(tmp_path)]
-    monkeypatch.setattr(run, "drawable", lambda: False)
+    monkeypatch.setattr(record, "drawable", lambda: False)
     assert cli.main(words) == 0
     assert "hogwild-engine[report]" in capsys.readouterr().out
     assert not (tmp_path / "report.html").exists()

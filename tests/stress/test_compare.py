@@ -135,3 +135,63 @@ def test_a_file_from_before_there_were_several_schedules_is_still_read(tmp_path)
         stream.write("result", **old)
     (result,) = read(path).results
     assert result.timelines == OLD.timelines[:1]
+
+
+# How `report` ends
+
+
+@pytest.fixture
+def stream(tmp_path):
+    """Writes the stream of a run of two configurations."""
+    path = tmp_path / "results.jsonl"
+
+    def make(*results, **end):
+        with path.open("w", encoding="utf-8") as file:
+            stream = Stream(file)
+            stream.write("begin", schema=2, command="run", seed=0, planned=2,
+                         environment=probe().as_dict())  # fmt: skip
+            for result in results:
+                stream.write("result", **ran(result))
+            if end:
+                stream.write("end", seconds=1.0, **end)
+        return str(path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("end", "options", "code"),
+    [
+        ({"exit_code": 0}, [], 0),
+        ({"exit_code": 3}, [], 3),
+        ({"exit_code": 2}, [], 2),
+        ({}, [], 2),
+        ({"exit_code": 0}, ["--fail-on", "inconclusive"], 6),
+        ({"exit_code": 2}, ["--fail-on", "inconclusive"], 6),
+        ({"exit_code": 1}, ["--fail-on", "inconclusive"], 1),
+    ],
+)
+def test_a_report_ends_as_its_run_did_or_worse(stream, end, options, code):
+    unclear = replace(OLD, verdict="INCONCLUSIVE")
+    assert cli.main(["report", stream(unclear, **end), *options]) == code
+
+
+def test_what_failed_before_a_run_was_killed_still_counts(stream):
+    assert cli.main(["report", stream(replace(OLD, verdict="FAIL"))]) == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "told"), [({}, True), ({"exit_code": 2}, True), ({"exit_code": 0}, False)]
+)
+def test_a_report_says_how_far_a_run_came(stream, capsys, end, told):
+    cli.main(["report", stream(OLD, **end)])
+    said = capsys.readouterr().out
+    assert ("1 of 2 planned were run" in said) is told
+    assert ("was killed" in said) is (end == {})
+
+
+def test_of_rounds_a_configuration_has_one_result(stream):
+    later = replace(OLD, samples=9, params=replace(OLD.params, seed=1))
+    assert read(Path(stream(OLD, later))).results == (later,)
+    failed = replace(OLD, verdict="FAIL")
+    assert read(Path(stream(failed, later))).results == (failed,)

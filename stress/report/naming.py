@@ -1,0 +1,51 @@
+"""What tells results apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stress.core.result import Result
+from stress.core.tactics import PLAIN
+
+__all__ = ["keep", "kept", "title", "unusual"]
+
+
+def title(result: Result) -> str:
+    """What tells a run from all others, its seed aside.
+
+    >>> from stress.core.scenario import Params
+    >>> title(Result(1, "accumulate.ones", Params("racy")))
+    'accumulate.ones[racy,threads=2,size=10000,float64]'
+    """
+    params = result.params
+    words = [params.mode, f"threads={params.threads}", f"size={params.size}", params.dtype]
+    words += ["explored"] if params.explored else []
+    return f"{result.name}[{','.join([*words, *unusual(result)])}]"
+
+
+def unusual(result: Result) -> list[str]:
+    """How a run was not made as most are."""
+    tactics = result.tactics
+    words = {
+        f"sync={tactics.sync}": tactics.sync != PLAIN.sync,
+        f"chaos={tactics.chaos}": tactics.chaos != PLAIN.chaos,
+        f"switch={tactics.switch_interval:g}": tactics.switch_interval != PLAIN.switch_interval,
+        f"gil={tactics.gil}": tactics.gil != PLAIN.gil,
+        f"fork={result.fork}": result.fork,
+    }
+    return [word for word, is_so in words.items() if is_so]
+
+
+def keep(results: dict[str, Result], result: Result) -> None:
+    """Keep ``result``: of every configuration the last one counts, or the last that failed."""
+    before = results.get(title(result))
+    if before is None or result.failed or (result.trials and not before.failed):
+        results[title(result)] = result
+
+
+def kept(results: Iterable[Result]) -> list[Result]:
+    """One result for each configuration, where a run went through them again and again."""
+    found: dict[str, Result] = {}
+    for result in results:
+        keep(found, result)
+    return list(found.values())
