@@ -37,8 +37,23 @@ def load(source: str) -> Sequence[Scenario]:
         ...
     stress.core.source.SourceError: nowhere.py: there is no such file
     """
-    module = from_file(source) if source.endswith(".py") else importlib.import_module(source)
+    module = from_file(source) if source.endswith(".py") else by_name(source)
     return checked(source, getattr(module, "SCENARIOS", None))
+
+
+def by_name(source: str) -> ModuleType:
+    """The module of that name."""
+    try:
+        return importlib.import_module(source)
+    except Exception as error:
+        missing = isinstance(error, ModuleNotFoundError) and f"{source}.".startswith(
+            f"{error.name}."
+        )
+        if not missing:  # it raises, or imports what is missing
+            raise SourceError(f"{source}: {type(error).__name__}: {error}") from error
+    file = f"{source}.py"
+    fix = f"did you mean {file}?" if Path(file).is_file() else f"a file is named as in {file}"
+    raise SourceError(f"{source}: there is no such module; {fix}")
 
 
 def from_file(source: str) -> ModuleType:

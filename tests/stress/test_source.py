@@ -70,6 +70,27 @@ def test_a_file_that_was_mended_loads(write):
     assert len(load(write())) == 2
 
 
+@pytest.mark.parametrize(
+    ("source", "fix"),
+    [
+        ("{}/mine", r"no such module; did you mean {}/mine\.py\?"),
+        ("{}/yours", r"no such module; a file is named as in {}/yours\.py"),
+        ("nowhere.at_all", "no such module"),
+        ("stress.nowhere", "no such module"),
+        ("importing_of_mine", "importing_of_mine: ModuleNotFoundError: No module named 'nowhere'"),
+        ("failing_of_mine", "failing_of_mine: ZeroDivisionError"),
+        ("", "ValueError"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_refused(write, tmp_path, monkeypatch, source, fix):
+    write()
+    (tmp_path / "importing_of_mine.py").write_text("import nowhere")
+    (tmp_path / "failing_of_mine.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SourceError, match=fix.format(tmp_path)):
+        load(source.format(tmp_path))
+
+
 @pytest.mark.parametrize("command", ["run", "list", "explore"])
 def test_the_command_line_refuses_with_exit_code_4(command):
     ended = subprocess.run(
