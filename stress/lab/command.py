@@ -21,7 +21,8 @@ from stress.lab.loss import Contention, Lost, contentions, loss_table, losses
 from stress.lab.orders import Orders, Row, measure, orders_table
 from stress.lab.policies import POLICIES
 from stress.lab.record_file import log_of, setup_of
-from stress.lab.sources import SOURCES, Cell, Study, cells, costs_table, table
+from stress.lab.sources import SOURCES, Cell, Study, cells
+from stress.lab.sources_table import costs_table, doubts, table
 from stress.lab.spread import Ended, Spreading, spread_table, spreads
 from stress.lab.training import LEAVES, Setup, Trained
 from stress.report.terminal import Table, complain, progress, say, show
@@ -118,16 +119,19 @@ def sources(args: argparse.Namespace) -> Exit:
     environment = introduce()
     study = Study(args.mode, args.runs, args.processes, args.workers, args.seed)
     found = in_child(studied, (study, [source.name for source in chosen]), "sources")
-    show(table(found))
+    doubtful = doubts(found, chosen)
+    show(table(found, doubtful))
     if costs := costs_table(found):
         show(costs)
     say("\n*: the same bits are promised, whatever the setting of the source")
+    for name, why in doubtful.items():
+        say(f"INCONCLUSIVE: {name} may not have been on: {why}")
     broken = [cell for cell in found if cell.broken]
     for cell in broken:
         complain(f"{cell.source}, {cell.mode}: one result is promised, there are {cell.patterns}")
     code = Exit.FORBIDDEN if broken else Exit.PASS
     save(args.json, "sources", environment, asdict(study), code,
-         rows=[summary(cell) for cell in found],
+         rows=[summary(cell) for cell in found], doubts=doubtful,
          samples=[asdict(cell) for cell in found])  # fmt: skip
     return code
 

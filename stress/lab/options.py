@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,15 @@ def counts(text: str) -> tuple[int, ...]:
     return found
 
 
+def several(text: str) -> int:
+    """How often something is to be done, to see whether the same comes of it."""
+    value = arguments.natural(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"must be 2 or more (one has no other to be the same as), "
+                                         f"got {text}")  # fmt: skip
+    return value
+
+
 def threads(text: str) -> tuple[int, ...]:
     """Numbers of threads, such as 1,2,4,8."""
     return tuple(arguments.natural(part) for part in text.split(","))
@@ -110,10 +120,12 @@ def add_orders(to: Any) -> None:
     it.set_defaults(call=command.guarded(command.orders))
 
 
-def add_numbers(it: argparse.ArgumentParser, numbers: Any) -> None:
-    """Options that are integers from 1 on."""
+def add_numbers(
+    it: argparse.ArgumentParser, numbers: Any, kind: Callable[[str], int] = arguments.natural
+) -> None:
+    """Options that are integers from 1 on, or of another ``kind``."""
     for name, default, text in numbers:
-        it.add_argument(name, type=arguments.natural, default=default, metavar="N",
+        it.add_argument(name, type=kind, default=default, metavar="N",
                         help=f"{text} (default: {default})")  # fmt: skip
 
 
@@ -125,7 +137,8 @@ def add_sources(to: Any) -> None:
         help="sources of variation, one at a time: which modes keep the bits of a training?",
         description="Trains a small network on the digits again and again, with one source of "
         "variation switched on, and counts distinct parameters at the end. A star marks what is "
-        "promised to be one; exit code 1 where it is not.",
+        "promised to be one; exit code 1 where it is not. A source is INCONCLUSIVE where nothing "
+        "shows that it was on: where its control, a mode that should vary, did not.",
     )  # fmt: skip
     it.add_argument(
         "-t", dest="test", type=arguments.pattern, default=re.compile(""), metavar="REGEX",
@@ -136,10 +149,10 @@ def add_sources(to: Any) -> None:
     it.add_argument("--workers", type=threads, default=default.workers, metavar="N[,N]",
                     help="threads, for the source `workers` (default: 1,2,4,8)")  # fmt: skip
     numbers = (
-        ("--runs", default.runs, "trainings of each source and mode"),
-        ("--processes", default.processes, "processes, for the source `processes`"),
+        ("--runs", default.runs, "trainings of each source and mode, from 2 on"),
+        ("--processes", default.processes, "processes, for the source `processes`, from 2 on"),
     )
-    add_numbers(it, numbers)
+    add_numbers(it, numbers, several)
     add_seed(it)
     add_json(it)
     it.set_defaults(call=command.guarded(command.sources))
@@ -221,10 +234,11 @@ def add_spread(to: Any) -> None:
     )
     add_numbers(it, (
         ("--seeds", default.seeds, "seeds"),
-        ("--repeats", default.repeats, "trainings with the same seed"),
         ("--threads", default.threads, "threads"),
         ("--epochs", default.epochs, "passes over the examples"),
     ))  # fmt: skip
+    repeats = ("--repeats", default.repeats, "trainings with the same seed, from 2 on")
+    add_numbers(it, [repeats], several)
     add_json(it)
     it.set_defaults(call=command.guarded(command.spread))
 

@@ -3,22 +3,23 @@
 Everything that is not switched on is held: one thread, contributions in the order of their numbers,
 one BLAS thread, random numbers of each contribution's own. Where a step has two contributions only,
 their order cannot matter (a sum of two has one value), so what differs then is not the order.
+
+Bits that stay the same say nothing where nothing could have changed them. So where a source is left
+to chance, or could be, something must show that it was on: a mode that should vary and does, say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from statistics import median
 from time import sleep
 
 import engine
 from stress.lab.process import in_processes
 from stress.lab.training import MODES, Setup, Trained, train
-from stress.report.terminal import Table
 
-__all__ = ["SOURCES", "Cell", "Source", "Study", "cells", "costs_table", "table"]
+__all__ = ["SOURCES", "Cell", "Sample", "Source", "Study", "cells"]
 
 ALL = frozenset(MODES)
 SORTED = frozenset({"ordered", "reproducible", "functional"})  # they do not mind who comes first
@@ -81,6 +82,12 @@ class Cell:
 Samples = Sequence[Sample]
 Notice = Callable[[str], None]
 Run = Callable[[Study, Sequence[Setup], Notice], Sequence[Samples]]
+Doubt = Callable[[Sequence[Cell]], str]
+
+
+def no_doubt(found: Sequence[Cell]) -> str:
+    """The source is on for certain, or its own settings say so."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +95,38 @@ class Source:
     """A source of variation. Immutable.
 
     ``keeps``: the modes that promise the same bits while it is on. ``run``: for each of some setups
-    several trainings, each with another setting of the source.
+    several trainings, each with another setting of the source. ``doubt``: why its cells do not show
+    that it was on; empty where they do.
     """
 
     name: str
     what: str
     keeps: frozenset[str]
     run: Run
+    doubt: Doubt = no_doubt
+
+
+def control(mode: str) -> Doubt:
+    """Doubt where this mode, which promises nothing, has one result as well, or was not run."""
+
+    def doubt(found: Sequence[Cell]) -> str:
+        patterns = {cell.mode: cell.patterns for cell in found}
+        if mode not in patterns:
+            return f"its control, {mode}, was not run; add it to --mode"
+        return "" if patterns[mode] > 1 else f"its control, {mode}, had one result as well"
+
+    return doubt
+
+
+def nothing_handed_off(found: Sequence[Cell]) -> str:
+    """Doubt where one thread ran all nodes of a mode."""
+    idle = [cell.mode for cell in found if all(alone(sample) for sample in cell.samples)]
+    return f"no node was handed to another thread in {', '.join(idle)}" if idle else ""
+
+
+def alone(sample: Sample) -> bool:
+    """Whether a training of ``ready_queue`` had no node run by a worker."""
+    return sample.setting.endswith(", 0 nodes handed off")
 
 
 def here(run: Callable[[Study, Setup], Samples]) -> Run:
@@ -238,9 +270,12 @@ def same_seed(study: Study, setups: Sequence[Setup], notice: Notice) -> Sequence
 
 
 SOURCES = (
-    Source("arrival", "order in which contributions come, in one thread", SORTED, here(arrival)),
-    Source("lost", "lost and torn updates: two contributions, two threads", NOT_RACY, here(lost)),
-    Source("ready-queue", "who runs which node of one backward", ALL, here(ready_queue)),
+    Source("arrival", "order in which contributions come, in one thread", SORTED, here(arrival),
+           control("locked")),
+    Source("lost", "lost and torn updates: two contributions, two threads", NOT_RACY, here(lost),
+           control("racy")),
+    Source("ready-queue", "who runs which node of one backward", ALL, here(ready_queue),
+           nothing_handed_off),
     Source("rng-shared", "dropout from one generator, who comes draws", NOBODY, here(shared_draws)),
     Source("rng-keyed", "dropout with a key for each contribution", ALL, here(keyed_draws)),
     Source("failure", "a backward that raises in two branches at once", NOT_RACY, here(failures)),
@@ -248,9 +283,11 @@ SOURCES = (
     Source("warm-up", "first, second ... training in one process", ALL, warm_up),
     Source("hash-seed", "PYTHONHASHSEED, addresses of objects", ALL, hash_seed),
     Source("blas-threads", "OPENBLAS_NUM_THREADS 1, 2, 4", NOBODY, blas_threads),
-    Source("workers", "threads as they come: 1 to 8 of them (D2)", SORTED, workers),
-    Source("processes", "same seed, many processes, two threads (D8)", SORTED, same_seed),
-)
+    Source("workers", "threads as they come: 1 to 8 of them (D2)", SORTED, workers,
+           control("locked")),
+    Source("processes", "same seed, many processes, two threads (D8)", SORTED, same_seed,
+           control("locked")),
+)  # fmt: skip
 
 
 def unheard(source: str, note: str) -> None:
@@ -266,59 +303,3 @@ def cells(
         found = source.run(study, setups, partial(notice, source.name))
         for mode, samples in zip(study.modes, found, strict=True):
             yield Cell(source.name, mode, mode in source.keeps, tuple(samples))
-
-
-def table(found: Sequence[Cell]) -> Table:
-    """A row for each source, a column for each mode."""
-    modes = list(dict.fromkeys(cell.mode for cell in found))
-    rows: dict[str, list[str]] = {}
-    for cell in found:
-        rows.setdefault(cell.source, [cell.source, str(cell.settings)]).append(describe(cell))
-    title = "Distinct results of one training while one source of variation is on"
-    return Table(title, ("source", "settings", *modes), list(rows.values()), frozenset({"source"}))
-
-
-def describe(cell: Cell) -> str:
-    """One result or several; a star where one was promised.
-
-    >>> describe(Cell("arrival", "locked", False, (Sample("0", "a"), Sample("1", "b"))))
-    '2 of 2'
-    >>> describe(Cell("arrival", "ordered", True, (Sample("0", "a"), Sample("1", "a"))))
-    'same*'
-    """
-    if cell.broken:
-        return f"BROKEN: {cell.patterns} of {len(cell.samples)}"
-    star = "*" if cell.promised else ""
-    return f"same{star}" if cell.patterns == 1 else f"{cell.patterns} of {len(cell.samples)}"
-
-
-def costs_table(found: Sequence[Cell]) -> Table | None:
-    """What a training takes in each mode, for each number of threads; None if none was timed."""
-    timed = by_workers(found)
-    if not timed:
-        return None
-    rows = []
-    for (mode, setting), samples in timed.items():
-        against = timed.get(("locked", setting), samples)
-        ratios = [one.cpu / (other.cpu or 1) for one, other in zip(samples, against, strict=True)]
-        patterns = len({sample.hash for sample in samples})
-        cpu = 1e3 * median(sample.cpu for sample in samples)
-        row = (
-            mode,
-            setting,
-            f"{patterns} of {len(samples)}",
-            f"{cpu:.1f}",
-            f"{median(ratios):.2f}",
-        )
-        rows.append(row)
-    columns = ("mode", "threads", "results", "CPU ms", "times locked")
-    return Table("What a training takes (median)", columns, rows, frozenset({"mode", "threads"}))
-
-
-def by_workers(found: Sequence[Cell]) -> Mapping[tuple[str, str], list[Sample]]:
-    """The samples of ``workers``, by mode and number of threads."""
-    samples: dict[tuple[str, str], list[Sample]] = {}
-    for cell in found:
-        for sample in cell.samples if cell.source == "workers" else ():
-            samples.setdefault((cell.mode, sample.setting), []).append(sample)
-    return samples

@@ -93,6 +93,16 @@ def test_sources(tmp_path, capsys, hashes, keeps, code):
     assert read(path, "sources").keys() >= FIELDS | {"rows"}
 
 
+def test_a_source_that_may_not_have_been_on_is_inconclusive(tmp_path, capsys):
+    path = tmp_path / "sources.json"
+    words = ["-t", "lost", "--runs", 2, "--mode", "locked", "--json", path]
+    assert lab("sources", *words) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"lost +2 +same\* +INCONCLUSIVE", said)
+    assert "INCONCLUSIVE: lost may not have been on: its control, racy, was not run" in said
+    assert read(path)["doubts"].keys() == {"lost"}
+
+
 def test_no_such_source(capsys):
     assert lab("sources", "-t", "nonsense") == 5
     assert "ready-queue" in capsys.readouterr().err
@@ -176,6 +186,17 @@ def test_wrong_usage(words, capsys):
         lab(*words)
     assert ended.value.code == 4
     assert "--help` explains" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["sources", "--runs", "1"], ["sources", "--processes", "1"], ["spread", "--repeats", "1"]],
+)
+def test_one_training_is_the_same_as_no_other(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        lab(*words)
+    assert ended.value.code == 4
+    assert "must be 2 or more (one has no other to be the same as)" in capsys.readouterr().err
 
 
 # compare

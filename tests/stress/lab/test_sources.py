@@ -1,5 +1,6 @@
 """Sources of variation: each shows in the modes that do not mind it, and broken modes are seen."""
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from engine.runtime.accumulate.tickets import Tickets
 from stress.lab import sources
 from stress.lab.process import ProcessError, in_process
-from stress.lab.sources import SOURCES, Cell, Sample, Study, cells, costs_table, table
+from stress.lab.sources import SOURCES, Cell, Sample, Study, cells
+from stress.lab.sources_table import costs_table, doubts, table
 from stress.lab.training import MODES, Setup, train
 from stress.mutants import leaves
 from stress.mutants.sequences import fold_at_once
@@ -36,7 +38,7 @@ def test_lost_updates_are_those_of_racy_alone():
 def test_who_runs_which_node_changes_nothing_and_nodes_were_handed_off():
     found = list(cells(Study(runs=8, steps=3), [BY_NAME["ready-queue"]]))
     assert {cell.patterns for cell in found} == {1}
-    assert any(" 0 nodes" not in sample.setting for cell in found for sample in cell.samples)
+    assert not all(sources.alone(sample) for cell in found for sample in cell.samples)
 
 
 def test_a_shared_generator_spoils_every_mode_and_keys_none():
@@ -119,9 +121,41 @@ def cell(mode, hashes, promised=True, source="workers"):
 
 def test_the_table_says_what_is_the_same_and_what_was_promised():
     free = [cell("racy", "abca", False), cell("locked", "aaaa", False)]
-    shown = table([*free, cell("ordered", "aa"), cell("reproducible", "ab")])
-    assert shown.columns == ("source", "settings", "racy", "locked", "ordered", "reproducible")
-    assert shown.rows == [["workers", "1", "3 of 4", "same", "same*", "BROKEN: 2 of 2"]]
+    shown = table([*free, cell("ordered", "aa"), cell("reproducible", "ab")], {})
+    columns = ("source", "settings", "racy", "locked", "ordered", "reproducible", "verdict")
+    assert shown.columns == columns
+    assert shown.rows == [("workers", "1", "3 of 4", "same", "same*", "BROKEN: 2 of 2", "FAIL")]
+
+
+def verdicts(*found):
+    return [row[-1] for row in table(found, doubts(found, SOURCES)).rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "control"),
+    [("arrival", "locked"), ("lost", "racy"), ("workers", "locked"), ("processes", "locked")],
+)
+def test_where_the_control_does_not_vary_nothing_is_shown(name, control):
+    kept = cell("ordered", "aa", source=name)
+    for control_has, said in (("ab", "PASS"), ("aa", "INCONCLUSIVE")):
+        assert verdicts(cell(control, control_has, False, name), kept) == [said]
+    assert verdicts(kept) == ["INCONCLUSIVE"]
+    assert doubts([kept], SOURCES) == {
+        name: f"its control, {control}, was not run; add it to --mode"
+    }
+    assert verdicts(cell("ordered", "ab", source=name)) == ["FAIL"]
+    assert verdicts(cell("racy", "aa", False, name)) == ["none"]
+
+
+def test_where_no_node_is_handed_off_nothing_is_shown():
+    source = BY_NAME["ready-queue"]
+    with patch.object(sources, "train", lambda setup: train(replace(setup, workers=1))):
+        found = list(cells(Study(("locked", "racy"), runs=2, steps=1), [source]))
+    assert verdicts(*found) == ["INCONCLUSIVE"]
+    assert doubts(found, [source])["ready-queue"].endswith("another thread in locked, racy")
+    busy = [replace(cell, samples=(Sample("2 workers, 10 nodes handed off", "a"),))
+            for cell in found]  # fmt: skip
+    assert verdicts(*busy) == ["PASS"]
 
 
 def test_costs_are_against_locked_and_of_the_same_number_of_threads():
