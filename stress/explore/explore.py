@@ -171,11 +171,13 @@ def judge(search: Search, rows: Sequence[Row]) -> tuple[Verdict, str]:
 
 
 def so_far(search: Search) -> str:
-    """What was run before the budget ended, and what was not."""
-    words = f"the budget ended after {search.tally.schedules:,} schedules"
+    """What was run before the end, and what was not."""
+    words, way = f"the budget ended after {search.tally.schedules:,} schedules", "--budget"
+    if search.limited:
+        words, way = f"stopped after --schedules {search.settings.schedules}", "--schedules"
     if search.settings.strategy == "dfs" and search.done >= 0:
         words += f", every one of up to {search.done} preemptions among them"
     return (
-        f"{words}; {search.left:,} known beginnings are left: a larger --budget, or --checkpoint "
-        "to go on later"
+        f"{words}; {search.left:,} known beginnings are left: a larger {way}"
+        + ("" if search.limited else ", or --checkpoint to go on later")
     )

@@ -166,16 +166,24 @@ class Search:
         )
 
     @property
-    def finished(self) -> bool:
-        """Whether there is nothing to go on with: all is run, or as much as was asked for."""
+    def limited(self) -> bool:
+        """Whether as many schedules were run as may be."""
         most = self.settings.schedules
-        return self.exhausted or (most is not None and self.tally.schedules >= most)
+        return most is not None and self.tally.schedules >= most
+
+    @property
+    def finished(self) -> bool:
+        """Whether all is run that a PASS needs: every schedule, or as many as dice were asked for.
+
+        A ``dfs`` that was cut short has proved nothing about the rest.
+        """
+        return self.exhausted if self.settings.strategy == "dfs" else self.limited
 
     @property
     def decided(self) -> bool:
         """Whether more time would change nothing."""
         ended = self.error is not None or self.tally.failed or bool(self.tally.unsteady)
-        return ended or self.finished
+        return ended or self.exhausted or self.limited
 
     @property
     def left(self) -> int:

@@ -129,7 +129,7 @@ def judged(search: Search, blank: Result, target: Target, report: Report) -> Res
             return found(key, example, blank, target, report)
     if tally.unsteady:
         return replace(blank, verdict=Verdict.ERROR.value, reason=tally.unsteady)
-    if not search.finished:
+    if not (search.exhausted or search.limited):  # all that was asked for, or all that there is
         reason = f"time was up after {tally.schedules:,} schedules"
         return replace(blank, verdict=Verdict.INCONCLUSIVE.value, reason=reason)
     return replace(blank, verdict=Verdict.PASS.value)

@@ -54,7 +54,10 @@ SAMPLED = (
     "Verdicts (samples: see `list`; loss rate: of element-updates, with its 95 % interval, or "
     "where none was lost, what the samples bound it to)"
 )
-EXPLORED = "Explored, schedule by schedule (PASS: every schedule within the bound)"
+EXPLORED = (
+    "Explored, schedule by schedule (PASS: every schedule within the bound; of pct and random, as "
+    "many as were asked for)"
+)
 
 
 def verdict_tables(results: Sequence[Result]) -> list[Table]:

@@ -156,6 +156,16 @@ def test_what_a_budget_that_ended_has_proved_is_said(schedules, words, tmp_path)
     assert explored.part == ("up to 1" if schedules == 7 else "some")
 
 
+def test_a_dfs_that_was_cut_short_has_not_passed(tmp_path):
+    explored = judged(searched(toy(steps(2)), bound=2, schedules=7), tmp_path)
+    assert explored.result.verdict == "INCONCLUSIVE"
+    assert explored.result.reason.startswith(
+        "stopped after --schedules 7, every one of up to 1 preemptions among them; "
+    )
+    assert explored.result.reason.endswith("known beginnings are left: a larger --schedules")
+    assert judged(searched(LOSING, bound=2, schedules=14), tmp_path).result.verdict == "PASS"
+
+
 def in_size(size, scenario, **settings):
     found = Search(aim(scenario, replace(PARAMS, size=size)), Settings(**settings))
     work_through(found, [HERE], 30.0, lambda search: None)
