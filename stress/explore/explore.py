@@ -177,7 +177,6 @@ def so_far(search: Search) -> str:
         words, way = f"stopped after --schedules {search.settings.schedules}", "--schedules"
     if search.settings.strategy == "dfs" and search.done >= 0:
         words += f", every one of up to {search.done} preemptions among them"
-    return (
-        f"{words}; {search.left:,} known beginnings are left: a larger {way}"
-        + ("" if search.limited else ", or --checkpoint to go on later")
+    return f"{words}; {search.left:,} known beginnings are left: a larger {way}" + (
+        "" if search.limited else ", or --checkpoint to go on later"
     )

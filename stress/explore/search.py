@@ -11,6 +11,7 @@ from typing import Any
 
 from stress.core.child import Child
 from stress.core.outcome import Expect
+from stress.core.source import SHIPPED
 from stress.explore.work import Batch, Example, Tally, Target, run_batch
 
 __all__ = ["Search", "Settings", "work_through"]
@@ -151,13 +152,15 @@ class Search:
     def spares(self, other: Search) -> bool:
         """Whether ``other`` differs in a smaller size alone, and no schedule of this knows that.
 
-        Where nothing is added in place, no point and no decision depends on the size. So far: it
-        is sure when this is exhausted.
+        Where nothing is added in place, no point and no decision of the scenarios that ship depends
+        on the size (a test looks); of others nobody knows. So far: it is sure when this is
+        exhausted.
         """
         mine, its = self.target, other.target
         size = its.params.size
         return (
-            mine.params.size > size
+            mine.source == its.source == SHIPPED
+            and mine.params.size > size
             and mine.scenario == its.scenario
             and replace(mine.params, size=size) == its.params
             and not self.tally.in_place

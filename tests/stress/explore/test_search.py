@@ -2,7 +2,6 @@
 
 import json
 import threading
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Any
@@ -25,7 +24,7 @@ from tests.stress.explore.toys import (
     ABBA,
     COUNT,
     HERE,
-    PARAMS,
+    LOSING,
     aim,
     all_schedules,
     here,
@@ -43,14 +42,6 @@ def searched(scenario, seconds=30.0, look=lambda search: None, **settings):
 
 def judged(found, tmp_path, **options):
     return conclude(found, Plan(found.settings, options.get("minimise", False), tmp_path), HERE)
-
-
-LOSING = toy(
-    COUNT.actor,
-    setup=COUNT.setup,
-    arbiter=COUNT.arbiter,
-    outcomes={"racy": lambda params: [acceptable("kept", ""), required("lost", "")]},
-)
 
 
 def test_it_runs_what_there_is_and_says_that_this_was_all(tmp_path):
@@ -164,49 +155,6 @@ def test_a_dfs_that_was_cut_short_has_not_passed(tmp_path):
     )
     assert explored.result.reason.endswith("known beginnings are left: a larger --schedules")
     assert judged(searched(LOSING, bound=2, schedules=14), tmp_path).result.verdict == "PASS"
-
-
-def in_size(size, scenario, **settings):
-    found = Search(aim(scenario, replace(PARAMS, size=size)), Settings(**settings))
-    work_through(found, [HERE], 30.0, lambda search: None)
-    return found
-
-
-def adds_in_place(state, index):
-    state.reshape(-1).backward(engine.ones(state.shape), accumulation="racy")
-
-
-def with_a_gradient(params):
-    leaf = engine.zeros(params.size, requires_grad=True)
-    leaf.grad = engine.zeros(params.size)
-    return leaf
-
-
-ADDING = toy(adds_in_place, setup=with_a_gradient)
-
-
-def test_a_smaller_size_is_spared_where_it_would_show_the_same():
-    large, small = in_size(4, LOSING, bound=1), in_size(1, LOSING, bound=1)
-    assert large.spares(small)
-    assert not small.spares(large)
-    assert large.tally == small.tally  # or it would show something else
-    begun = Search(large.target, large.settings)
-    assert begun.spares(small)  # for as long as it may
-    assert not begun.exhausted
-    other = Search(aim(LOSING, replace(PARAMS, size=1, mode="locked")), large.settings)
-    assert not large.spares(other)
-
-
-def test_a_smaller_size_is_not_spared_where_it_could_show_something_else():
-    large, small = in_size(4, ADDING, bound=1), in_size(1, ADDING, bound=1)
-    assert not large.spares(small)
-    assert large.tally.schedules > small.tally.schedules
-    declares = {1: [required("lost", "")], 4: [acceptable("lost", "")]}
-    kept = acceptable("kept", "")
-    sized = replace(LOSING, outcomes={"racy": lambda params: [kept, *declares[params.size]]})
-    assert not in_size(4, sized, bound=1).spares(in_size(1, sized, bound=1))
-    cut = in_size(4, LOSING, bound=1, schedules=3)
-    assert not cut.spares(in_size(1, LOSING, bound=1))
 
 
 def test_what_a_thread_out_of_control_does_is_told(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from typing import Any
 
 import engine
 from engine import sync
-from stress.core.outcome import acceptable, forbidden
+from stress.core.outcome import acceptable, forbidden, required
 from stress.core.scenario import Observation, Params, Scenario
 from stress.explore.strategies import Follow, alternatives
 from stress.explore.trial import Lab
@@ -76,6 +76,14 @@ COUNT = toy(
 )
 
 
+LOSING = toy(
+    COUNT.actor,
+    setup=COUNT.setup,
+    arbiter=COUNT.arbiter,
+    outcomes={"racy": lambda params: [acceptable("kept", ""), required("lost", "")]},
+)
+
+
 def crossed(state, index):
     """Two leaves, each actor takes their locks in an order of its own."""
     first, second = state if index == 0 else reversed(state)
@@ -114,6 +122,7 @@ class _Aim:
     scenario: str
     params: Params
     find: Callable[[], Scenario]
+    source: str = "a file"
 
 
 class _Here:
@@ -123,9 +132,9 @@ class _Here:
         return function(argument, lambda value: None)
 
 
-def aim(scenario, params=PARAMS) -> Any:
+def aim(scenario, params=PARAMS, **options) -> Any:
     """For a target."""
-    return _Aim(scenario.name, params, lambda: scenario)
+    return _Aim(scenario.name, params, lambda: scenario, **options)
 
 
 HERE: Any = _Here()
