@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -36,10 +36,14 @@ NUMBERED = 1_000  # schedules of a strategy that has no end of its own
 
 def run_explore(args: argparse.Namespace) -> Exit:
     """Explore the scenarios that were asked for."""
-    targets = chosen(args)
+    if wrong := idle(args):
+        complain(wrong)
+        return Exit.USAGE
+    wanted = chosen(args)
+    targets = targets_of(args.scenarios, wanted, args.mode, args.threads, args.seed)
+    for words in unexplored(wanted, targets, args):
+        (say if targets else complain)(words)
     if not targets:
-        complain("nothing to explore: `python -m stress list` shows the scenarios; give one, or "
-                 "--all, and a mode that it has")  # fmt: skip
         return Exit.NOTHING
     schedules = args.schedules or (None if args.strategy == "dfs" else NUMBERED)
     settings = Settings(args.strategy, args.preemptions, args.depth, args.seed, schedules)
@@ -61,15 +65,43 @@ def run_explore(args: argparse.Namespace) -> Exit:
     return tell(args, found, len(targets) - len(found), interrupted=interrupted)
 
 
-def chosen(args: argparse.Namespace) -> list[Target]:
-    """The configurations to explore."""
+def idle(args: argparse.Namespace) -> str:
+    """The option that the strategy has no use for; "" where there is none."""
+    for option, strategy in (("preemptions", "dfs"), ("depth", "pct")):
+        if getattr(args, option) is not None and args.strategy != strategy:
+            return f"--{option} is for --strategy {strategy}, and this is {args.strategy}"
+    return ""
+
+
+def chosen(args: argparse.Namespace) -> list[Scenario]:
+    """The scenarios that were asked for."""
     offered = load(args.scenarios)
     names = [scenario.name for scenario in offered]
     for name in args.scenario:
         if name not in names:
             raise SourceError(f"unknown scenario {name!r}: one of {', '.join(names)}")
-    wanted = [scenario for scenario in offered if args.all or scenario.name in args.scenario]
-    return targets_of(args.scenarios, wanted, args.mode, args.threads, args.seed)
+    return [scenario for scenario in offered if args.all or scenario.name in args.scenario]
+
+
+def unexplored(
+    wanted: Sequence[Scenario], targets: Sequence[Target], args: argparse.Namespace
+) -> Iterator[str]:
+    """What keeps those that were asked for from being explored."""
+    if not wanted:
+        yield ("nothing to explore: `python -m stress list` shows the scenarios; give one, or "
+               "--all")  # fmt: skip
+    explored = {target.scenario for target in targets}
+    for scenario in wanted:
+        if scenario.name in explored or (args.all and targets):
+            continue  # of all, those that can be
+        if set(args.mode).isdisjoint(scenario.modes):
+            yield (f"{scenario.name} has no mode {', '.join(args.mode)}: "
+                   f"{', '.join(scenario.modes)}")  # fmt: skip
+        else:
+            some = "" if set(args.mode) >= set(scenario.modes) else f" in {', '.join(args.mode)}"
+            yield (f"{scenario.name} is not explored{some}: it is about "
+                   "what no scheduler controls, such as processes, clocks or its own threads; "
+                   f"`python -m stress run -t {scenario.name}` runs it")  # fmt: skip
 
 
 def tell(

@@ -251,6 +251,39 @@ def test_a_name_of_several_lines_is_one_line_of_the_table(stopped):
     assert re.search(r"^ *\d+ +here of two lines 1$", said.out, re.M)
 
 
-def test_nothing_to_explore(capsys):
+def test_nothing_to_explore(mine, capsys):
     assert main(["explore"]) == Exit.NOTHING
     assert "nothing to explore" in capsys.readouterr().err
+    assert main(["explore", "process.exit", "nesting.collected"]) == Exit.NOTHING
+    said = capsys.readouterr().err
+    assert "process.exit is not explored" in said
+    assert "nesting.collected is not explored" in said
+    assert "give one" not in said
+    command = ["explore", "mine.bump", "mine.crossed", "--scenarios", mine, "--mode", "racy"]
+    assert main(command) == Exit.NOTHING
+    assert "mine.bump has no mode racy: locked" in capsys.readouterr().err
+
+
+def test_what_is_not_explored_is_told_beside_what_is(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(MINE + "import dataclasses\nSCENARIOS += (dataclasses.replace(SCENARIOS[1], "
+                           "name='mine.slow', explore=lambda params: ()),)\n")  # fmt: skip
+    command = ["explore", "mine.bump", "mine.slow", "--scenarios", str(path), "--jobs", "1"]
+    assert main(command) == Exit.PASS
+    said = capsys.readouterr()
+    assert "mine.slow is not explored" in said.out
+    assert "mine.slow" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "fix"),
+    [
+        (["--depth", "2"], "--depth is for --strategy pct, and this is dfs"),
+        (["--depth", "2", "--strategy", "random"], "--depth is for --strategy pct"),
+        (["--preemptions", "0", "--strategy", "pct"], "--preemptions is for --strategy dfs"),
+        (["--preemptions", "2", "--strategy", "random"], "--preemptions is for --strategy dfs"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(mine, options, fix, capsys):
+    assert main(["explore", "mine.bump", "--scenarios", mine, *options]) == Exit.USAGE
+    assert fix in capsys.readouterr().err
