@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from stress import arguments
@@ -14,6 +15,26 @@ from stress.exits import Exit
 from stress.explore import command
 
 __all__ = ["add_explore", "add_minimise", "add_replay"]
+
+
+def folder(text: str) -> Path:
+    """A folder that takes new files, made where there is none: said before anything runs."""
+    path = Path(text)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        why = error.strerror or error
+        raise arguments.Error(f"cannot write to {text}: {why}; name another folder") from None
+    return path
+
+
+def checkpoint(text: str) -> Path:
+    """A file that can be written, and replaced by one that is written beside it."""
+    path = arguments.target(text)
+    folder(str(path.parent))
+    return path
 
 
 def add_explore(to: Any) -> None:
@@ -51,7 +72,10 @@ def add_explore(to: Any) -> None:
         it.add_argument(name, type=kind, default=value, metavar="N", help=text + given)
     add_budget(it, "time for all together (default: 10 s for each configuration)")
     it.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="keep in FILE where it stands, and go on"
+        "--checkpoint",
+        type=checkpoint,
+        metavar="FILE",
+        help="keep in FILE where it stands, and go on",
     )
     it.add_argument("--minimise", action="store_true", help="make what was found smaller")
     it.add_argument("--fail-on", action="append", choices=("interesting", "inconclusive"),
@@ -77,7 +101,7 @@ def add_budget(it: argparse.ArgumentParser, text: str) -> None:
     """What limits a search, and where schedules go that are too long for a line."""
     it.add_argument("--budget", type=arguments.duration, metavar="T", help=text)
     it.add_argument(
-        "--files", type=Path, default=Path("stress-schedules"), metavar="DIR",
+        "--files", type=folder, default=Path("stress-schedules"), metavar="DIR",
         help="where schedules go that are too long for a token (default: stress-schedules)",
     )  # fmt: skip
 

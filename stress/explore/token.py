@@ -148,15 +148,21 @@ def fitting(recorded: Recorded, scenario: Scenario) -> None:
 
 
 def write(recorded: Recorded, folder: Path) -> str:
-    """The token of ``recorded``; where it would be too long, the file in ``folder`` that has it."""
+    """The token of ``recorded``; where it would be too long, the file in ``folder`` that has it.
+
+    Where no file can be written, a long token is better than none.
+    """
     token = encode(recorded)
     if len(token) <= LONGEST:
         return token
-    folder.mkdir(parents=True, exist_ok=True)
     check = sha256(token.encode()).hexdigest()[:12]  # of all of it: sizes may decide alike
     path = folder / f"{recorded.scenario}-{recorded.params.mode}-{check}.json"
     document = {"token": token, "hook_set": hook_set()}
-    path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    except OSError:
+        return token
     return str(path)
 
 

@@ -276,6 +276,24 @@ def test_what_is_not_explored_is_told_beside_what_is(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("option", "place"), [("--checkpoint", "file/x"), ("--checkpoint", "none/x"),
+                          ("--checkpoint", "."), ("--files", "file"), ("--files", "file/x")],
+)  # fmt: skip
+def test_a_place_that_cannot_be_written_is_refused_at_once(mine, tmp_path, option, place, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as ended:
+        main(["explore", "mine.bump", "--scenarios", mine, option, str(tmp_path / place)])
+    assert ended.value.code == Exit.USAGE
+    assert f"argument {option}: cannot write" in capsys.readouterr().err
+
+
+def test_a_folder_for_schedules_is_made_and_left_empty(mine, tmp_path):
+    command = ["explore", "mine.bump", "--scenarios", mine, "--jobs", "1"]
+    assert main([*command, "--files", str(tmp_path / "new" / "one")]) == Exit.PASS
+    assert not list((tmp_path / "new" / "one").iterdir())
+
+
+@pytest.mark.parametrize(
     ("options", "fix"),
     [
         (["--depth", "2"], "--depth is for --strategy pct, and this is dfs"),

@@ -96,6 +96,12 @@ def test_long_schedules_that_differ_in_the_size_alone_have_files_of_their_own(tm
     assert write(long, tmp_path) == paths[0]
 
 
+def test_where_no_file_can_be_written_the_token_is_long(tmp_path):
+    (tmp_path / "file").write_text("")
+    long = Recorded("toy", PARAMS, bytes([1, 2]) * 2_000)
+    assert read(write(long, tmp_path / "file")) == long
+
+
 @pytest.mark.parametrize("content", ["", "[]", json.dumps({"token": "toy:aa"})])
 def test_a_file_that_is_no_schedule_is_refused(content, tmp_path):
     path = tmp_path / "x.json"
