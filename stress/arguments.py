@@ -6,12 +6,15 @@ import argparse
 import platform
 import re
 import sysconfig
+from collections.abc import Iterable
 from math import isfinite
 from pathlib import Path
+from typing import TypeVar
 
 from stress.core.scenario import MODES
 from stress.core.tactics import GIL
 from stress.oracles.coding import CAPACITY
+from stress.profiles import LEAST
 from stress.report.html import MISSING, drawable
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "gil",
     "hidden",
     "intervals",
+    "limit",
     "modes",
     "natural",
     "page",
@@ -33,6 +37,8 @@ __all__ = [
 ]
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+Value = TypeVar("Value")
 
 Error = argparse.ArgumentTypeError
 
@@ -55,7 +61,7 @@ def racers(text: str) -> int:
 
 def crews(text: str) -> tuple[int, ...]:
     """Numbers of threads that can race, such as 2,4."""
-    return tuple(racers(part) for part in text.split(","))
+    return once(racers(part) for part in text.split(","))
 
 
 def sizes(text: str) -> tuple[int, ...]:
@@ -63,12 +69,17 @@ def sizes(text: str) -> tuple[int, ...]:
     values = [positive(part) for part in text.split(",")]
     if any(value != int(value) for value in values):
         raise Error(f"must be whole numbers of elements, such as 1,500,1e4, got {text!r}")
-    return tuple(int(value) for value in values)
+    return once(int(value) for value in values)
+
+
+def once(values: Iterable[Value]) -> tuple[Value, ...]:
+    """Each of the values once: two runs of one configuration would be one result."""
+    return tuple(dict.fromkeys(values))
 
 
 def intervals(text: str) -> tuple[float, ...]:
     """Switch intervals in seconds, such as 5e-3,1e-6."""
-    return tuple(positive(part) for part in text.split(","))
+    return once(positive(part) for part in text.split(","))
 
 
 def gil(text: str) -> str:
@@ -90,6 +101,14 @@ def duration(text: str) -> float:
     if not found:
         raise Error(f"must be a time such as 90, 90s, 2m or 1h, got {text!r}")
     return positive(found[1]) * UNITS[found[2]]
+
+
+def limit(text: str) -> float:
+    """Seconds after which a run that tells of no progress hangs."""
+    value = duration(text)
+    if value < LEAST:
+        raise Error(f"must be {LEAST:g}s or more, or every run would count as hung, got {text!r}")
+    return value
 
 
 def whole(text: str) -> int:
@@ -121,7 +140,7 @@ def hidden(text: str) -> tuple[int, ...]:
 
 def modes(text: str) -> tuple[str, ...]:
     """One mode or several, such as racy,locked."""
-    chosen = tuple(part.strip() for part in text.split(","))
+    chosen = once(part.strip() for part in text.split(","))
     unknown = [mode for mode in chosen if mode not in MODES]
     if unknown:
         raise Error(f"unknown mode {', '.join(unknown) or text!r}: choose from {', '.join(MODES)}")
@@ -144,22 +163,31 @@ def pattern(text: str) -> re.Pattern[str]:
 
 
 def target(text: str) -> Path:
-    """A file that can be written: said before anything runs, not after."""
+    """A file that can be written: said before anything runs, not after.
+
+    One that is not there yet is not left behind: an empty file looks like a result.
+    """
     path = Path(text)
+    new = not path.exists()
     try:
         with path.open("a"):
             pass
+        if new:
+            path.unlink()
     except OSError as error:
         raise Error(f"cannot write {text}: {error.strerror or error}; name another file") from None
     return path
 
 
 def folder(text: str) -> Path:
-    """A folder that can be written to, made where there is none."""
+    """A folder that can be made, and written to; made again when there is something to write."""
     path = Path(text)
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
+        target(str(path / "results.jsonl"))
+        for folder in new:
+            folder.rmdir()
     except OSError as error:
         raise Error(f"cannot make {text}: {error.strerror or error}; name another folder") from None
-    target(str(path / "results.jsonl"))
     return path

@@ -13,7 +13,7 @@ from stress.core.scenario import MODES
 from stress.core.source import SHIPPED
 from stress.core.tactics import CHAOS, PLAIN, SYNC
 from stress.exits import Exit
-from stress.profiles import LIMIT, PROFILES
+from stress.profiles import LEAST, LIMIT, PROFILES
 
 __all__ = ["add_check", "add_compare", "add_json", "add_list", "add_report", "add_run", "add_seed"]
 
@@ -103,9 +103,9 @@ def add_time(it: argparse.ArgumentParser) -> None:
         help="time for all together, such as 90s, 2m or 1h (default: the profile's)",
     )  # fmt: skip
     it.add_argument(
-        "--limit", type=arguments.duration, default=LIMIT, metavar="T",
+        "--limit", type=arguments.limit, default=LIMIT, metavar="T",
         help="a run without another trial for so long hangs: TIMEOUT, with the stacks of all "
-        f"threads (default: {LIMIT:g}s)",
+        f"threads (at least {LEAST:g}s; default: {LIMIT:g}s)",
     )  # fmt: skip
     it.add_argument(
         "--forever", action="store_true",

@@ -9,13 +9,14 @@ from time import monotonic
 
 from stress.core.runner import Budget
 
-__all__ = ["LIMIT", "PROFILES", "Pace", "Profile"]
+__all__ = ["LEAST", "LIMIT", "PROFILES", "Pace", "Profile"]
 
 START = 0.06  # seconds that a process takes to start and to end
 SHARE = 0.4  # of a budget is planned for; the rest waits for evidence that is late
 SHORTEST = 0.02  # seconds; in less nothing is seen
 PARTS = 4  # of what is to spare that one configuration may take
 LIMIT = 30.0  # seconds without another trial are a hang
+LEAST = 1.0  # seconds that this may be set to: a run tells of its progress five times a second
 PATIENCE = 10  # times its time, and at least seconds, a configuration may wait for evidence
 
 

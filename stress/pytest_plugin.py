@@ -13,7 +13,7 @@ INCONCLUSIVE and SKIPPED skip it. ``stress_run()`` returns the result of a run t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,28 +47,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(
             f"{metafunc.definition.nodeid}: stress_run needs @pytest.mark.{USAGE}"
         )
-    jobs = planned(metafunc.definition.path.parent, marker.args[0], **marker.kwargs)
+    jobs = jobs_of(metafunc.definition.path.parent, marker.args[0], marker.kwargs)
     ids = [
         f"{job.scenario}-{job.params.mode}-{job.params.threads}x{job.params.size}" for job in jobs
     ]
     metafunc.parametrize("stress_run", jobs, indirect=True, ids=ids)
 
 
-def planned(
-    folder: Path, file: str, *, seconds: float = 1.0, limit: float = 30.0, **choice: Any
-) -> list[Job]:
-    """The jobs of a file; ``choice`` as in ``stress.suite.Choice``."""
-    from dataclasses import replace
-
-    from stress.core.runner import Budget
+def jobs_of(folder: Path, file: str, choice: Mapping[str, Any]) -> list[Job]:
+    """The jobs of a file; raises ``pytest.UsageError`` where the marker is not to be followed."""
     from stress.core.source import SourceError
-    from stress.suite import Choice, plan
+    from stress.marker import planned
 
-    source = str(folder / file) if file.endswith(".py") else file
-    budget = Budget(seconds, max(10.0, 10 * seconds), limit)
     try:
-        return [replace(job, budget=budget) for job in plan(Choice(source, **choice))]
-    except (SourceError, TypeError) as error:
+        return planned(folder, file, **choice)
+    except (SourceError, TypeError, ValueError, ImportError) as error:
         raise pytest.UsageError(f"@pytest.mark.{MARKER}: {error}") from None
 
 

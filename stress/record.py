@@ -26,6 +26,8 @@ from stress.report.verdicts import hint, progress_of, verdicts
 
 __all__ = ["Record", "recorded"]
 
+WRITTEN = ("summary.json", "junit.xml", "report.html")  # at the end
+
 
 @dataclass(slots=True)
 class Record:
@@ -132,9 +134,12 @@ def source_of(args: argparse.Namespace) -> str:
 
 @contextmanager
 def stream_to(folder: Path | None) -> Iterator[Stream]:
-    """Where the events of a run go."""
+    """Where the events of a run go. What the folder has of another run is removed first."""
     if folder is None:
         yield Stream(None)
         return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in WRITTEN:
+        (folder / name).unlink(missing_ok=True)
     with open(folder / "results.jsonl", "w", encoding="utf-8") as file:
         yield Stream(file)

@@ -58,6 +58,7 @@ def not_data(tmp_path):
         (["run", "--profile", "weekly"], "nightly"),
         (["run", "--chaos", "some"], "starve"),
         (["run", "-o", "/proc/nowhere"], "name another folder"),
+        (["run", "--limit", "0.15"], "must be 1s or more"),
         (["run", "--gil", "2"], "one of auto, 0, 1"),
         (["train", "--threads", "0"], "1 or more"),
         (["train", "--mode", "functional"], "serial"),
@@ -98,6 +99,20 @@ def test_selecting_nothing_is_exit_code_5(command):
     ended = stress(command, "-t", "no such scenario")
     assert ended.returncode == 5
     assert "python -m stress list" in ended.stderr
+
+
+def test_where_nothing_runs_nothing_is_written(tmp_path):
+    words = ["run", "-t", "no such scenario", "--json", str(tmp_path / "it.json")]
+    words += ["-o", str(tmp_path / "new" / "folder")]
+    assert cli.main(words) == 5
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_named_twice_is_run_once():
+    given = cli.parser().parse_args(["run", "--mode", "racy,racy", "--sizes", "5,5e0", "--threads",
+                                     "3,3", "--switch-interval", "1e-3,0.001"])  # fmt: skip
+    assert (given.mode, given.sizes, given.threads) == (("racy",), (5,), (3,))
+    assert given.switch_interval == (1e-3,)
 
 
 def test_the_mode_is_part_of_the_selection():
@@ -373,6 +388,19 @@ def ending(monkeypatch):
 
 def test_a_forbidden_outcome_is_exit_code_1(ending):
     assert ending("PASS", "FAIL") == 1
+
+
+def test_what_another_run_has_written_does_not_outlive_it(ending, tmp_path, monkeypatch):
+    for name in ("summary.json", "junit.xml", "report.html"):
+        (tmp_path / name).write_text("of another run")
+
+    def die(*arguments, **keywords):
+        raise SystemExit(9)
+
+    monkeypatch.setattr(record, "verdicts", die)  # as if it was killed here
+    with pytest.raises(SystemExit):
+        ending("PASS", options=["-o", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["results.jsonl"]
 
 
 def test_a_hang_is_exit_code_7_and_a_crash_8(ending):

@@ -96,6 +96,14 @@ def test_the_marker_narrows_down_what_is_run(suite):
         ("def test_mine(stress_run): pass", "stress_run needs @pytest.mark.stress_scenarios(file"),
         (TEST.format(more="").replace("mine.py", "theirs.py"), "theirs.py: there is no such file"),
         (TEST.format(more=", colour=1"), "colour"),
+        (TEST.format(more=", threads=2"), "threads must be a tuple of whole numbers from 2 on"),
+        (TEST.format(more=", sizes=(1.5,)"), "sizes must be a tuple of whole numbers from 1 on"),
+        (TEST.format(more=", seed=None"), "seed must be a whole number"),
+        (TEST.replace("limit=2.0", "limit=0.1").format(more=""), "limit must be a number from 1"),
+        (TEST.replace("0.05", "'1'").format(more=""), "seconds must be a number more than 0"),
+        (TEST.replace('"racy"', '"lockd"').format(more=""), "a tuple of modes, of racy, locked"),
+        (TEST.replace('("racy",)', '"racy"').format(more=""), "a tuple of modes, of racy, locked"),
+        (TEST.replace('"racy"', '"ordered"').format(more=""), "it has fine (racy, locked), loses"),
     ],
 )
 def test_wrong_usage_is_told_with_its_fix(suite, test, fix):
