@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from stress.core.result import Result
 from stress.core.tactics import PLAIN
 
-__all__ = ["keep", "kept", "title", "unusual"]
+__all__ = ["dimensions", "keep", "kept", "title", "unusual", "varied"]
 
 
 def title(result: Result) -> str:
@@ -34,6 +34,27 @@ def unusual(result: Result) -> list[str]:
         f"fork={result.fork}": result.fork,
     }
     return [word for word, is_so in words.items() if is_so]
+
+
+def dimensions(result: Result) -> dict[str, str]:
+    """In what a run may differ from others of its scenario and mode, seeds aside."""
+    params, tactics = result.params, result.tactics
+    return {
+        "size": f"{params.size:,}", "threads": str(params.threads), "dtype": params.dtype,
+        "sync": tactics.sync, "chaos": tactics.chaos, "switch": f"{tactics.switch_interval:g}",
+        "gil": tactics.gil, "fork": str(result.fork),
+    }  # fmt: skip
+
+
+def varied(results: Iterable[Result]) -> list[str]:
+    """The dimensions in which results of scenarios differ; those of trainings do not count.
+
+    >>> from stress.core.scenario import Params
+    >>> varied([Result(1, "ones", Params("racy", threads=n, size=5)) for n in (2, 3)])
+    ['threads']
+    """
+    seen = [dimensions(result) for result in results if result.number]
+    return [name for name in (seen or [{}])[0] if len({each[name] for each in seen}) > 1]
 
 
 def keep(results: dict[str, Result], result: Result) -> None:

@@ -9,6 +9,7 @@ from engine.hogwild import TrainResult
 from stress.core.result import Loss, Result
 from stress.core.scenario import Scenario
 from stress.environment import Environment, Finding
+from stress.report.naming import dimensions, unusual, varied
 from stress.report.terminal import Table
 
 __all__ = [
@@ -68,14 +69,15 @@ def verdict_tables(results: Sequence[Result]) -> list[Table]:
 
 
 def verdict_table(results: Sequence[Result]) -> Table:
-    """One row for each scenario, mode and size; all explored, or none."""
+    """One row for each configuration, with whatever they differ in; all explored, or none."""
     explored = any(result.params.explored for result in results)
     samples, title = ("schedules", EXPLORED) if explored else ("samples", SAMPLED)
+    more = [name for name in varied(results) if name != "size"]
     rows = [
         (
             result.name,
             result.params.mode,
-            f"{result.params.size:,}" if result.number else NONE,
+            *(dimensions(result)[name] if result.number else NONE for name in ("size", *more)),
             f"{result.samples:,}",
             loss_rate(result.loss),
             NONE if result.overlap is None else f"{percent(result.overlap)} %",
@@ -83,7 +85,7 @@ def verdict_table(results: Sequence[Result]) -> Table:
         )
         for result in results
     ]
-    columns = ("scenario", "mode", "size", samples, "loss rate", "overlap", "verdict")
+    columns = ("scenario", "mode", "size", *more, samples, "loss rate", "overlap", "verdict")
     return Table(title, columns, rows, frozenset({"scenario", "mode", "verdict"}))
 
 
@@ -97,7 +99,7 @@ def outcome_table(result: Result) -> Table:
     params = result.params
     title = (
         f"{result.name}  mode={params.mode} threads={params.threads} size={params.size:,} "
-        f"{params.dtype}  {result.verdict}"
+        f"{' '.join([params.dtype, *unusual(result)])}  {result.verdict}"
     )
     columns = ("outcome", result.unit, "share", "class", "why")
     return Table(title, columns, rows, frozenset({"outcome", "class", "why"}))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from stress.core.result import Result, Verdict
 from stress.exits import Exit
 from stress.report import tables, view
+from stress.report.naming import dimensions, varied
 from stress.report.terminal import say, show
 
 __all__ = ["detail", "hint", "progress_of", "verdicts"]
@@ -30,8 +31,9 @@ def verdicts(
     for table in tables.verdict_tables(results):
         show(table)
     say()
+    names = varied(results)
     for result in results:
-        detail(result, scenarios, interesting=interesting)
+        detail(result, scenarios, names, interesting=interesting)
     counted = Counter(result.verdict for result in results)
     tally = ", ".join(f"{counted[v.value]} {v.value}" for v in Verdict if counted[v.value])
     say(f"{tally or 'no results'}; seed {seed}; exit code {code:d}: {code.meaning}")
@@ -43,14 +45,17 @@ def progress_of(results: Sequence[Result], planned: int) -> str:
     return f"{done} of {planned} planned were run"
 
 
-def detail(result: Result, scenarios: str, *, interesting: bool) -> None:
-    """Print why a run did not pass; its outcomes, too, if it failed or, if wanted, saw a race."""
-    where = f"{result.name} {result.params.mode}"
+def detail(result: Result, scenarios: str, names: Sequence[str] = (), *, interesting: bool) -> None:
+    """Print why a run did not pass; its outcomes, too, if it failed or, if wanted, saw a race.
+
+    ``names``: the dimensions in which the runs differ; they tell this one from the others.
+    """
+    where = place_of(result, names)
     fine = not result.failed
     if result.rows and (not fine or (interesting and result.interesting)):
         show(tables.outcome_table(result))
     if result.reason:
-        say(f"{where} {result.params.size:,}: {result.verdict}: {result.reason}")
+        say(f"{where}: {result.verdict}: {result.reason}")
     if not fine or interesting or not result.number:
         for note in result.notes:
             say(f"{where}: {note}")
@@ -58,6 +63,14 @@ def detail(result: Result, scenarios: str, *, interesting: bool) -> None:
         say(f"{where}: {view.replay(token, scenarios)}")
     if result.stacks:
         say(brief(result.stacks))
+
+
+def place_of(result: Result, names: Sequence[str]) -> str:
+    """The scenario, its mode and size, and what else tells it from the others."""
+    mine = dimensions(result)
+    words = [mine["size"]] if result.number else []
+    words += [f"{name}={mine[name]}" for name in names if name != "size"]
+    return " ".join([result.name, result.params.mode, *words])
 
 
 def brief(stacks: str) -> str:

@@ -13,6 +13,7 @@ from stress.core.source import SHIPPED
 from stress.core.stats import wilson
 from stress.core.tactics import PLAIN
 from stress.report.lanes import Lanes, lanes
+from stress.report.naming import unusual
 from stress.report.plot import order
 from stress.report.tables import NONE, loss_rate, percent
 
@@ -126,6 +127,7 @@ def run(number: int, result: Result, scenarios: str) -> Run:
     words = [f"{params.threads} threads"]
     words += [f"size {params.size:,}, {params.dtype}"] if result.number else []
     words += ["explored"] if params.explored else []
+    words += unusual(result)
     said = (result.name, params.mode, result.verdict, *words, result.reason, *result.notes)
     return Run(
         f"run-{number}", result, ", ".join(words), loss_rate(result.loss), facts(result),

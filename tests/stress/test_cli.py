@@ -1,23 +1,19 @@
-"""The command line: what is refused, how runs end, and that nothing is left running."""
+"""The command line: what is refused, what is run, and what is printed and written."""
 
 import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import sysconfig
-import time
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stress import cli, record, run
-from stress.core.result import Result
-from stress.core.scenario import Params
+from stress import cli, record
 from stress.core.source import SHIPPED
 from stress.report.stream import read
 from stress.report.view import replay
@@ -281,47 +277,6 @@ def test_a_reader_that_has_gone_is_no_error(words):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def interrupted(path, mark, *words):
-    """A run that gets Ctrl-C as soon as ``mark`` stands in the file at ``path``."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stress", *map(str, words)], cwd=TOP, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline and not (path.exists() and mark in path.read_text()):
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of the group
-    said, errors = process.communicate(timeout=30)
-    assert process.returncode == 2, errors
-    assert "interrupted" in errors
-    assert "Traceback" not in errors
-    assert gone(process.pid)
-    return said
-
-
-@pytest.mark.skipif(os.name != "posix", reason="process groups")
-def test_ctrl_c_is_exit_code_2_and_keeps_what_there_is(tmp_path):
-    words = ["run", "-t", "ones", "--mode", "locked", "--seconds", "1", "--forever"]
-    said = interrupted(tmp_path / "results.jsonl", '"result"', *words, "-o", tmp_path)
-    assert "exit code 2" in said
-    assert re.search(r"[1-9] of \d planned were run", said)
-    kept = json.loads((tmp_path / "summary.json").read_text("utf-8"))
-    assert (kept["exit_code"], kept["results"][0]["verdict"]) == (2, "PASS")
-    assert (tmp_path / "junit.xml").exists()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="process groups")
-def test_ctrl_c_tells_what_was_explored_until_then(tmp_path):
-    checkpoint, out = tmp_path / "checkpoint", tmp_path / "out.json"
-    words = ["explore", "accumulate.ones", "--mode", "racy", "--preemptions", "9", "--jobs", "1"]
-    said = interrupted(checkpoint, '"lost"', *words, "--budget", "60s", "--checkpoint", checkpoint,
-                       "--json", out)  # fmt: skip
-    assert "exit code 2" in said
-    assert "replay accumulate.ones:" in said
-    kept = json.loads(out.read_text("utf-8"))
-    assert {result["name"] for result in kept["results"]} == {"accumulate.ones"}
-
-
 def test_the_nightly_profile_explores_as_well(tmp_path):
     ended = stress("run", "--profile", "nightly", "-t", "accumulate.sizes", "--mode", "racy",
                    "--sizes", "10000", "--budget", "8s", "-o", tmp_path)  # fmt: skip
@@ -349,80 +304,3 @@ def test_a_folder_gets_a_page_if_it_can_be_drawn(tmp_path, capsys, monkeypatch):
     assert cli.main(words) == 0
     assert "report.html" in capsys.readouterr().out
     assert "accumulate.first" in (tmp_path / "report.html").read_text("utf-8")
-
-
-def gone(group, patience=10.0):
-    """Whether no process of the group is left."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-    return False
-
-
-# How runs end, without running them
-
-
-@pytest.fixture
-def ending(monkeypatch):
-    """The exit code of a run whose results are made up."""
-
-    def end(*verdicts, options=()):
-        made_up = [
-            Result(1, "made.up", Params("racy", size=size), verdict)
-            for size, verdict in enumerate(verdicts)
-        ]
-
-        def run_all(*arguments, ends, **keywords):
-            for result in made_up:
-                ends(result)
-            return made_up
-
-        monkeypatch.setattr(run, "run_all", run_all)
-        return cli.main(["run", *options])
-
-    return end
-
-
-def test_a_forbidden_outcome_is_exit_code_1(ending):
-    assert ending("PASS", "FAIL") == 1
-
-
-def test_what_another_run_has_written_does_not_outlive_it(ending, tmp_path, monkeypatch):
-    for name in ("summary.json", "junit.xml", "report.html"):
-        (tmp_path / name).write_text("of another run")
-
-    def die(*arguments, **keywords):
-        raise SystemExit(9)
-
-    monkeypatch.setattr(record, "verdicts", die)  # as if it was killed here
-    with pytest.raises(SystemExit):
-        ending("PASS", options=["-o", str(tmp_path)])
-    assert [path.name for path in tmp_path.iterdir()] == ["results.jsonl"]
-
-
-def test_a_hang_is_exit_code_7_and_a_crash_8(ending):
-    assert ending("TIMEOUT", "FAIL") == 7
-    assert ending("TIMEOUT", "CRASH") == 8
-
-
-def test_too_little_evidence_fails_only_if_wanted(ending):
-    assert ending("INCONCLUSIVE") == 0
-    assert ending("INCONCLUSIVE", options=["--fail-on", "inconclusive"]) == 6
-
-
-def test_an_error_of_the_harness_is_exit_code_3(ending, monkeypatch, capsys):
-    assert ending("ERROR") == 3
-    monkeypatch.setattr(run, "introduce", lambda gil: 1 / 0)
-    assert cli.main(["run"]) == 3
-    assert "division by zero" in capsys.readouterr().err
-
-
-def test_an_interrupt_is_exit_code_2(monkeypatch):
-    def interrupt(gil):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(run, "introduce", interrupt)
-    assert cli.main(["run"]) == 2

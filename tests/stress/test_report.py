@@ -11,11 +11,14 @@ from engine.hogwild import EpochStats, TrainResult
 from stress.core.outcome import acceptable, interesting
 from stress.core.result import Loss, Result, tabulate
 from stress.core.scenario import Params
+from stress.core.source import SHIPPED
+from stress.core.tactics import Tactics
 from stress.environment import Blas, Environment
 from stress.exits import Exit, exit_code
-from stress.report import tables, terminal
+from stress.report import tables, terminal, view
 from stress.report.document import SCHEMA, document, write
 from stress.report.terminal import Table, progress, show
+from stress.report.verdicts import verdicts as verdicts_of
 from stress.train import Training, judge
 
 ENVIRONMENT = Environment(
@@ -96,6 +99,39 @@ def test_what_was_explored_has_a_table_of_its_own():
     assert [row[1] for row in other.rows] == ["locked"]
     assert "schedules" in other.columns
     assert len(tables.verdict_tables([RESULT])) == len(tables.verdict_tables([])) == 1
+
+
+APART = [
+    {"params": Params("racy", threads=3)},
+    {"params": Params("racy", dtype="float32")},
+    {"tactics": Tactics("free")},
+    {"tactics": Tactics(chaos="yield")},
+    {"tactics": Tactics(switch_interval=1e-3)},
+    {"tactics": Tactics(gil="1")},
+    {"fork": 1},
+]
+
+
+@pytest.mark.parametrize("difference", APART)
+def test_no_two_runs_look_the_same(difference, capsys):
+    unclear = replace(RESULT, verdict="INCONCLUSIVE", reason="too little")
+    pair = [unclear, replace(unclear, **difference)]
+    first, second = tables.verdict_table(pair).rows
+    assert first != second
+    verdicts_of(pair, Exit.PASS, 0, SHIPPED, interesting=True)
+    reasons = [line for line in capsys.readouterr().out.splitlines() if "too little" in line]
+    assert len(set(reasons)) == 2
+    assert tables.outcome_table(pair[0]).title != tables.outcome_table(pair[1]).title
+    assert len({run.configuration for run in view.runs(pair, SHIPPED)}) == 2
+
+
+def test_a_column_is_there_only_for_what_differs():
+    training = replace(RESULT, number=0, params=Params("racy", threads=9))
+    plain = tables.verdict_table([training, RESULT]).columns
+    assert "threads" not in plain
+    both = tables.verdict_table([training, RESULT, replace(RESULT, fork=1)])
+    assert [name for name in both.columns if name not in plain] == ["fork"]
+    assert [row[3] for row in both.rows] == ["-", "0", "1"]
 
 
 def test_the_outcome_table_shows_unseen_outcomes_as_well():
