@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 from weakref import ref
 
@@ -11,6 +12,8 @@ from .. import modes
 from ..errors import ArgumentError, HookError
 from ..graph import Node, caller
 from ..hooks import RemovableHandle
+from ..runtime.plan import NOWHERE
+from ..runtime.task import GraphTask
 from ..tensor import Tensor
 from . import GradientEdge, edge_of
 
@@ -39,8 +42,9 @@ def increment_version(tensor: Tensor) -> None:
 def queue_callback(callback: Callable[[], None]) -> None:
     """Run ``callback()`` at the end of the backward that is under way in this thread.
 
-    It runs in the thread that called ``backward``, after every ``.grad`` has been added to. Raises
-    ``HookError`` outside of a backward.
+    It runs in the thread that called ``backward``, after every ``.grad`` has been added to, and
+    after those that were queued before it; where workers help, that order is up to the schedule.
+    Raises ``HookError`` outside of a backward.
     """
     if modes.state.task is None:
         raise HookError("final callbacks can only be installed during backward pass")
@@ -74,7 +78,8 @@ def register_multi_grad_hook(
 
     ``"all"``: ``fn(grads)`` with a list, None for tensors that this backward does not reach.
     ``"any"``: ``fn(grad)``. What was seen is kept by the backward, not by the hook, so backwards of
-    several threads that reach different tensors do not meet. ``fn`` runs under no lock.
+    several threads that reach different tensors do not meet. ``fn`` runs under no lock. Where
+    workers help, which gradient comes first, and so what ``"any"`` sees, is up to the schedule.
 
     >>> import engine
     >>> a, b = (engine.tensor(float(n), requires_grad=True) for n in (2, 3))
@@ -103,13 +108,30 @@ def register_multi_grad_hook(
             note[0][index] = grad
             note[1] -= 1
             call = note[1] == 0
-        if call:
+        if not call:
+            return
+        try:
             fn(note[0] if mode == "all" else grad)
+        except Exception as error:
+            last, position, edge = _last(task, nodes)
+            if mode == "any" or nodes[index]() is last:
+                raise
+            task.fail(position, error, edge - 0.5)  # before what comes by that edge fails otherwise
 
     def hook(index: int) -> Callable[[Tensor], None]:
         return lambda grad: see(index, grad)
 
     return MultiHandle([t.register_hook(hook(index)) for index, t in enumerate(tensors)])
+
+
+def _last(task: GraphTask, nodes: Sequence[ref[Node]]) -> tuple[Node, int, int]:
+    """Of these nodes the one whose gradient a sequential run has last; from where, by what edge."""
+    wanted = {node() for node in nodes}
+    reached = [(at, node) for at, node in enumerate(task.plan.nodes) if node in wanted]
+    leaves = task.plan.leaves
+    times = [(task.arrival(at) if at < leaves else (at, NOWHERE), node) for at, node in reached]
+    (position, edge), node = max(times, key=itemgetter(0))
+    return node, position, edge
 
 
 class saved_tensors_hooks:

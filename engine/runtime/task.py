@@ -92,7 +92,7 @@ class GraphTask:
         # Guarded by it, and changed without a call: Ctrl-C arrives where a call ends, and would
         # leave an offer that is counted and that nobody has.
         self.offers: list[int] = []
-        self.errors: list[tuple[int, int, BaseException]] = []  # with position and edge
+        self.errors: list[tuple[int, float, BaseException]] = []  # with position and edge
         self.hooked: list[int] = []  # leaves with hooks that were reached
         self.callbacks: list[Callable[[], None]] = []  # run at the end
 
@@ -188,7 +188,7 @@ class GraphTask:
         """Whether anything has failed so far."""
         return self.stop < len(self.plan.nodes)
 
-    def fail(self, position: int, error: BaseException, edge: int = NOWHERE) -> None:
+    def fail(self, position: int, error: BaseException, edge: float = NOWHERE) -> None:
         """Remember an error; what a sequential run would not have come to does not begin.
 
         What comes before does: it may fail as well, and then that error is the one to raise. So

@@ -8,7 +8,7 @@ import engine
 from engine.autograd import edge_of
 from engine.function import Function
 from tests.threads.scripts import script
-from tests.threads.together import repeat, together
+from tests.threads.together import PATIENCE, repeat, together
 
 SIZE = 10_000
 
@@ -135,3 +135,42 @@ def test_a_finalizer_may_remove_a_hook_while_one_is_registered():
         """
     )
     assert (code, lines[0]) == (0, "hooks left: 0")
+
+
+def test_a_hook_on_several_tensors_fails_where_a_sequential_run_calls_it():
+    """The worker brings the newer of two gradients last; what comes before the older one counts."""
+    seen, called = threading.Event(), threading.Event()
+    x = engine.ones(SIZE, requires_grad=True)
+
+    class Broken(Exception):
+        pass
+
+    class Step(Function):
+        @staticmethod
+        def forward(ctx, t, before):
+            ctx.before = before
+            return t * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            ctx.before()
+            return g * 1, None
+
+    def between():
+        assert called.wait(PATIENCE)
+        raise Broken("between")
+
+    def multi(grads):
+        called.set()
+        raise Broken("multi")
+
+    older = Step.apply(x, lambda: None)
+    middle = Step.apply(x, between)
+    newer = Step.apply(x, lambda: None)
+    above = Step.apply(newer, lambda: seen.wait(PATIENCE))
+    engine.autograd.graph.register_multi_grad_hook([older, newer], multi)
+    older.register_hook(lambda g: seen.set())
+    with engine.WorkerPool(2, heavy=0), pytest.raises(Broken) as caught:
+        (above + middle + Step.apply(older, lambda: None)).sum().backward()
+    assert caught.value.args == ("between",)
+    assert called.is_set()
