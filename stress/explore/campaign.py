@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from math import isfinite
 from time import monotonic
 
 from stress.core.child import Child
@@ -126,25 +127,21 @@ def take_turn(
     shown: Progress,
 ) -> None:
     """Let one search go on for its share of the time."""
-    again = search.seconds > 0
-    if not again:
-        shown.begin(title(search))
-    look = watcher(checkpoint, shown, share, f"{title(search)}: " if again else "")
+    again = isfinite(search.ends)  # it had a turn here; one from a checkpoint had it elsewhere
+    (shown.resume if again else shown.begin)(title(search))
     try:
-        work_through(search, children, share, look)
+        work_through(search, children, share, watcher(checkpoint, shown, share))
     finally:
         checkpoint.keep(search)
 
 
-def watcher(
-    checkpoint: Checkpoint, shown: Progress, share: float, name: str
-) -> Callable[[Search], None]:
+def watcher(checkpoint: Checkpoint, shown: Progress, share: float) -> Callable[[Search], None]:
     """Shows how a search goes, and keeps it."""
     began = monotonic()
 
     def look(search: Search) -> None:
         note = f"{search.tally.schedules:,} schedules, {search.left:,} beginnings left"
-        shown.update((monotonic() - began) / share, name + note)
+        shown.update((monotonic() - began) / share, note)
         checkpoint.look(search)
 
     return look

@@ -121,6 +121,9 @@ class Progress(Protocol):
     def begin(self, what: str) -> None:
         """The next of the announced pieces of work begins."""
 
+    def resume(self, what: str) -> None:
+        """A piece that has begun before goes on, and is the present one."""
+
     def update(self, fraction: float, note: str) -> None:
         """So much of the present piece is done."""
 
@@ -139,6 +142,10 @@ class Lines:
     def begin(self, what: str) -> None:
         """The next piece begins."""
         self.done += 1
+        self.resume(what)
+
+    def resume(self, what: str) -> None:
+        """One that has begun goes on."""
         self.what = what
         self.line()
 
@@ -187,6 +194,10 @@ class Bar:
     def begin(self, what: str) -> None:
         """The next piece begins."""
         self.done += 1
+        self.resume(what)
+
+    def resume(self, what: str) -> None:
+        """One that has begun goes on."""
         self.bar.update(self.task, completed=self.done, description=what, note="")
 
     def update(self, fraction: float, note: str) -> None:

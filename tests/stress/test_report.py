@@ -197,6 +197,18 @@ def test_progress_lines_come_every_15_seconds_and_tell_how_it_goes(monkeypatch, 
     assert capsys.readouterr().err == "[1/3] one; half-way\n[2/3] two; 1 ok; 60 s left\n"
 
 
+def test_a_piece_that_goes_on_is_the_one_that_is_named(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(terminal, "monotonic", lambda: now[0])
+    with progress(2) as shown:
+        shown.begin("one")
+        shown.begin("two")
+        shown.resume("one")
+        now[0] = 15.0
+        shown.update(0.5, "half-way")
+    assert capsys.readouterr().err == "[2/2] one; half-way; 15 s left\n"
+
+
 def test_a_terminal_gets_a_bar(monkeypatch):
     pytest.importorskip("rich")
     screen = Screen()

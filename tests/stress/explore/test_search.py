@@ -4,6 +4,7 @@ import json
 import threading
 from functools import partial
 from itertools import count
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from engine import sync
 from stress.core.child import Crash, Failure
 from stress.core.outcome import acceptable, interesting, required
 from stress.core.scenario import Observation
-from stress.explore import checkpoint, search, trial, work
+from stress.explore import campaign, checkpoint, search, trial, work
+from stress.explore.campaign import turns
 from stress.explore.checkpoint import Checkpoint, CheckpointError
 from stress.explore.explore import Plan, conclude
 from stress.explore.search import Search, Settings, work_through
@@ -236,6 +238,37 @@ def test_a_process_that_dies_is_a_result(error, verdict, tmp_path):
     assert found.levels[0][0] == b""  # nothing is lost
     explored = judged(found, tmp_path)
     assert (explored.result.verdict, explored.result.stacks) == (verdict, "stacks")
+
+
+class Shown:
+    """Writes down what is shown."""
+
+    def __init__(self):
+        self.said = []
+
+    def begin(self, what):
+        self.said.append(("begin", what))
+
+    def resume(self, what):
+        self.said.append(("resume", what))
+
+    def update(self, fraction, note):
+        self.said.append(("update", note))
+
+
+def test_every_turn_is_shown_under_the_name_of_its_search(monkeypatch):
+    monkeypatch.setattr(campaign, "FIRST", 0.02)
+    monkeypatch.setattr(search, "NOTICE", 0.01)
+    searches = [Search(aim(toy(steps(99), name=name)), Settings()) for name in ("one", "two")]
+    searches[0].seconds = 1.0  # before its checkpoint
+    shown: Any = Shown()
+    kept = Checkpoint(None, Settings())
+    assert not list(turns(searches, [HERE], monotonic() + 0.3, kept, shown))
+    names = [(what, words.split()[0]) for what, words in shown.said if what != "update"]
+    assert names[:4] == [("begin", "one"), ("begin", "two"), ("resume", "one"), ("resume", "two")]
+    notes = [words for what, words in shown.said if what == "update"]
+    assert notes
+    assert not any("one" in note or "two" in note for note in notes)
 
 
 # -- checkpoints -----------------------------------------------------------------------------------
