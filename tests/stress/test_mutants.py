@@ -116,6 +116,11 @@ def test_the_engine_is_whole_again_afterwards():
     assert "receive" not in vars(Locked)
 
 
+def test_the_readme_knows_how_many_there_are():
+    readme = (DOC.parents[1] / "README.md").read_text("utf-8")
+    assert f"{len(MUTANTS)} broken engines" in readme
+
+
 def test_the_matrix_in_the_document_names_the_mutants_that_there_are():
     rows = re.findall(r"^\| `([\w-]+)` \| .* \| `([\w.]+)` (\w+) \|", DOC.read_text(), re.M)
     assert rows == [

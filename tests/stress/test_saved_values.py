@@ -10,7 +10,6 @@ from engine.inplace import Writable
 from stress.mutants.hunt import Hunt, hunt
 from stress.mutants.mutant import Mutant, schedules
 
-
 _looked = threading.local()
 
 
