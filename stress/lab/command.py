@@ -271,8 +271,12 @@ def ended(what: Spreading, report: Report) -> list[Ended]:
 def compare(args: argparse.Namespace) -> Exit:
     """Two results of the same command."""
     one, other = read(args.one), read(args.other)
-    drifts = comparing.drifts(one, other)
-    show(drift_table(drifts, 1))
+    pairs = comparing.pairs(one, other)
+    if not pairs:
+        complain(f"{args.one} and {args.other} have no row in common")
+        return Exit.NOTHING
+    drifts = comparing.drifts(one, other, pairs)
+    show(drift_table(drifts, len(pairs)))
     show(comparing.machine_table(one, other))
     return Exit.FORBIDDEN if drifts else Exit.PASS
 

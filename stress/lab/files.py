@@ -9,6 +9,8 @@
     rows          list of objects: what the table shows
     samples       list of objects: what was measured, one by one; plots are drawn from these
     exit_code     int
+
+A file is checked when it is read: ``stress.lab.shape`` has the fields that are used again.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stress.environment import Environment
+from stress.lab.shape import flaw
 from stress.report.document import write
 
 __all__ = ["SCHEMA", "LabError", "read", "same_machine", "save"]
@@ -66,6 +69,8 @@ def read(path: Path, *commands: str) -> dict[str, Any]:
     if commands and found["command"] not in commands:
         raise LabError(f"{path}: is a result of `lab {found['command']}`; "
                        f"needed: {' or '.join(commands)}")  # fmt: skip
+    if wrong := flaw(found):
+        raise LabError(f"{path}: is damaged: {wrong}; run it again")
     return found
 
 

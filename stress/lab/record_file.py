@@ -12,14 +12,16 @@ Beside the fields of every result (``stress.lab.files``)::
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from stress.lab.bits import Array, digest, unpacked
 from stress.lab.files import LabError
 from stress.lab.recording import Log
 from stress.lab.training import LEAVES, MODES, Setup
 
-__all__ = ["log_of", "setup_of"]
+__all__ = ["log_of", "parameters_of", "setup_of"]
 
 
 def setup_of(found: Mapping[str, Any]) -> Setup:
@@ -35,18 +37,34 @@ def setup_of(found: Mapping[str, Any]) -> Setup:
 
 
 def log_of(found: Mapping[str, Any]) -> Log:
-    """The orders of a record; raises ``LabError`` where one is no permutation."""
+    """The orders of a record; raises ``LabError`` where one is no permutation, or a digest lacks.
+
+    The fields are there, and of their kinds: ``stress.lab.files.read`` has seen to it.
+    """
     setup = setup_of(found)
-    log = found.get("arrivals")
-    if not isinstance(log, list) or len(log) != setup.steps:
+    log = found["arrivals"]
+    if len(log) != setup.steps:
         raise LabError(f"the record must have arrivals for each of {setup.steps} steps")
-    if not isinstance(found.get("digests"), list) or not isinstance(found.get("hash"), str):
-        raise LabError("the record has no digests, or no hash")
+    if [len(digests) for digests in found["digests"]] != [len(LEAVES)] * setup.steps:
+        raise LabError(f"the record must have a digest for each of {len(LEAVES)} leaves in each of "
+                       f"{setup.steps} steps: what is missing cannot be compared")  # fmt: skip
     everyone = list(range(setup.contributions))
     for step, orders in enumerate(log):
-        if not isinstance(orders, list) or len(orders) != len(LEAVES):
+        if len(orders) != len(LEAVES):
             raise LabError(f"the record must have an order for each leaf in step {step}")
         for leaf, order in zip(LEAVES, orders, strict=True):
-            if not isinstance(order, list) or sorted(order, key=str) != sorted(everyone, key=str):
+            if sorted(order) != everyone:
                 raise LabError(f"step {step}, {leaf}: {order} is no order of {len(everyone)}")
     return tuple(tuple(tuple(order) for order in orders) for orders in log)
+
+
+def parameters_of(found: Mapping[str, Any]) -> dict[str, Array]:
+    """The parameters at the end, by the names of the leaves; raises ``LabError``."""
+    try:
+        arrays = [unpacked(array) for array in found["parameters"]]
+    except (ValueError, TypeError, zlib.error) as error:
+        raise LabError(f"the record's parameters are damaged: {error}; record again") from None
+    if found["leaves"] != list(LEAVES) or digest(arrays) != found["hash"]:
+        raise LabError(f"the record's parameters are damaged: they are not the {', '.join(LEAVES)} "
+                       f"of hash {found['hash']}; record again")  # fmt: skip
+    return dict(zip(LEAVES, arrays, strict=True))

@@ -10,7 +10,7 @@ import pytest
 
 from stress import cli
 from stress.lab import command, loss, orders, plots
-from stress.lab.compare import drifts
+from stress.lab.compare import drifts, pairs
 from stress.lab.files import LabError, read
 from stress.lab.loss import Contention, contentions, loss_table, measured, trial
 from stress.lab.policies import POLICIES, Policy, through
@@ -199,13 +199,53 @@ def test_one_training_is_the_same_as_no_other(words, capsys):
     assert "must be 2 or more (one has no other to be the same as)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["replay", "compare"])
+@pytest.mark.parametrize(
+    ("parts", "what"),
+    [
+        ({"hash": None}, "damaged: hash is None, not a text"),
+        ({"arrivals": [[[0, "1"]]]}, r"damaged: arrivals\[0\]\[0\]\[1\] is '1', not a number"),
+        ({"digests": []}, r"damaged: digests is \[\], not a list of something"),
+        ({"digests": [["d"] * 4] * 2}, "a digest for each of 4 leaves in each of 3 steps"),
+        ({"environment": {"python": "3"}}, "damaged: environment.gil_enabled is missing"),
+        ({"settings": 3}, "damaged: settings is 3, not an object"),
+    ],
+)
+def test_a_damaged_record_is_refused(run, capsys, command, parts, what):
+    damaged = change(run, **parts)
+    assert lab(command, damaged, *([damaged] if command == "compare" else [])) == 4
+    assert re.search(what, capsys.readouterr().err)
+
+
+def test_a_record_that_lacks_a_field_is_refused(run, capsys):
+    found = json.loads(run.read_text())
+    for name in ("hash", "leaves", "arrivals", "digests", "parameters"):
+        other = run.with_name("other.json")
+        other.write_text(json.dumps({key: part for key, part in found.items() if key != name}))
+        assert lab("compare", run, other) == 4
+        assert f"other.json: is damaged: {name} is missing" in capsys.readouterr().err
+
+
+def test_parameters_that_are_not_those_of_the_hash_are_refused(run, capsys):
+    whole = read(run)["parameters"]
+    short = {**whole[0], "data": whole[0]["data"][:40]}
+    for parameters in (whole[1:], [short, *whole[1:]]):
+        assert lab("compare", run, change(run, parameters=parameters)) == 4
+        assert "the record's parameters are damaged" in capsys.readouterr().err
+
+
 # compare
+
+
+def drifted(one, other):
+    return drifts(one, other, pairs(one, other))
 
 
 def result(command, **parts):
     environment = {"python": "3", "numpy": "2", "blas": [], "platform": "x", "cores": 2,
                    "gil_enabled": True}  # fmt: skip
-    return {"command": command, "environment": environment, "settings": {}, **parts}
+    return {"schema": 1, "command": command, "environment": environment, "settings": {},
+            "exit_code": 0, **parts}  # fmt: skip
 
 
 def test_sources_that_drifted():
@@ -214,29 +254,57 @@ def test_sources_that_drifted():
         samples = [where | {"samples": [{"hash": hash} for hash in hashes]}]
         return result("sources", rows=[where | {"results": results}], samples=samples)
 
-    assert drifts(found(1, "a"), found(1, "a")) == []
-    assert drifts(found(3, *"abc"), found(2, *"ab")) == []  # how many is chance
-    (drift,) = drifts(found(1, "a"), found(1, "b"))
-    assert (drift.figure, drift.old, drift.new) == ("bits", "a", "b")
-    (drift,) = drifts(found(1, "a"), found(2, *"ab"))
+    assert drifted(found(1, "a"), found(1, "a")) == []
+    assert drifted(found(3, *"abc"), found(2, *"ab")) == []  # how many is chance
+    (drift,) = drifted(found(1, "a"), found(1, "b"))
+    assert (drift.run, drift.figure, drift.old, drift.new) == ("arrival ordered", "bits", "a", "b")
+    (drift,) = drifted(found(1, "a"), found(2, *"ab"))
     assert (drift.figure, drift.old, drift.new) == ("same", "same", "several")
 
 
+def summed(count=3, patterns=1, **settings):
+    row = {"policy": "ordered", "dtype": "float32", "count": count, "patterns": patterns,
+           "ulp": 2.0, "which": [0]}  # fmt: skip
+    settings = {"counts": [count], "elements": 50, "seed": 0, **settings}
+    return result("orders", rows=[row], samples=[row], settings=settings)
+
+
 def test_orders_that_drifted():
-    row = {"policy": "ordered", "dtype": "float32", "count": 3, "patterns": 1, "ulp": 2.0}
-    old = result("orders", rows=[row])
-    assert drifts(old, old) == []
-    (drift,) = drifts(old, result("orders", rows=[row | {"patterns": 3}]))
+    assert drifted(summed(), summed()) == []
+    (drift,) = drifted(summed(), summed(patterns=3))
     assert (drift.run, drift.figure, drift.new) == ("ordered float32 3", "patterns", "3")
+
+
+def compared(tmp_path, one, other):
+    files = [tmp_path / "one.json", tmp_path / "other.json"]
+    for path, found in zip(files, (one, other), strict=True):
+        path.write_text(json.dumps(found))
+    return lab("compare", *files)
+
+
+def test_rows_that_both_have_are_compared_and_counted(tmp_path, capsys):
+    two = summed(2)
+    two["rows"] += summed(3)["rows"]
+    assert compared(tmp_path, two, two) == 0
+    assert "2 runs compared; drifted: 0" in capsys.readouterr().out
+    assert compared(tmp_path, two, summed(3, patterns=3)) == 1
+    assert "1 runs compared; drifted: 1" in capsys.readouterr().out
+    assert compared(tmp_path, summed(2), summed(3)) == 5
+    assert "have no row in common" in capsys.readouterr().err
+
+
+def test_other_settings_are_no_drift(tmp_path, capsys):
+    assert compared(tmp_path, summed(), summed(elements=60, seed=1, patterns=2)) == 4
+    assert "elements 50 and 60; seed 0 and 1" in capsys.readouterr().err
 
 
 def test_what_cannot_be_compared():
     with pytest.raises(LabError, match="nothing in common"):
-        drifts(result("orders"), result("sources"))
-    with pytest.raises(LabError, match="other settings"):
-        drifts(result("record"), result("record") | {"settings": {"steps": 3}})
+        pairs(result("orders"), result("sources"))
+    with pytest.raises(LabError, match=r"other settings.*: steps None and 3"):
+        pairs(result("record"), result("replay", settings={"steps": 3, "workers": 4}))
     with pytest.raises(LabError, match="lab report"):
-        drifts(result("spread"), result("spread"))
+        pairs(result("spread"), result("spread"))
 
 
 # loss and spread

@@ -15,6 +15,9 @@ from stress.lab.bits import packed
 TOP = Path(__file__).parents[3]
 ENVIRONMENT = {"python": "3.11.7 (CPython)", "gil_enabled": True, "cores": 2}
 
+SUM = {"policy": "arrival", "dtype": "float32", "count": 2, "patterns": 1, "ulp": 0.0}
+CELL = {"source": "arrival", "mode": "racy", "results": 2}
+
 
 def write(folder, name, **parts):
     found = {"schema": 1, "command": name, "environment": ENVIRONMENT, "settings": {},
@@ -31,8 +34,8 @@ def test_every_result_has_its_plot(tmp_path):
     write(tmp_path, "orders", samples=[
         {"policy": policy, "dtype": "float32", "count": n, "which": [0, 1]}
         for policy in ("arrival", "ordered") for n in (2, 3)
-    ])  # fmt: skip
-    write(tmp_path, "sources", samples=[
+    ], rows=[SUM])  # fmt: skip
+    write(tmp_path, "sources", rows=[CELL], samples=[
         {"source": "arrival", "mode": "racy", "samples": [{"hash": "a"}, {"hash": "b"}]}
     ])  # fmt: skip
     write(tmp_path, "loss", samples=[
@@ -41,7 +44,7 @@ def test_every_result_has_its_plot(tmp_path):
     ])  # fmt: skip
     write(tmp_path, "spread", samples=[{"mode": "racy", "loss": 0.1}, {"mode": "racy", "loss": 1}])
     write(tmp_path, "record", leaves=["w"], arrivals=[[[0, 1]], [[1, 0]]], hash="x" * 16,
-          parameters=[packed(np.ones(3))])  # fmt: skip
+          digests=[["d"]], parameters=[packed(np.ones(3))])  # fmt: skip
     ended = subprocess.run(
         [sys.executable, "-m", "stress", "lab", "report", str(tmp_path)], cwd=TOP,
         capture_output=True, text=True, timeout=55, check=False,

@@ -154,7 +154,7 @@ def good():
     order = [[0, 1, 2, 3, 4]] * len(LEAVES)
     return {
         "settings": {"mode": "locked", "workers": 2, "steps": 2, "contributions": 5},
-        "arrivals": [order, order], "digests": [], "hash": "x",
+        "arrivals": [order, order], "digests": [["d"] * len(LEAVES)] * 2, "hash": "x",
     }  # fmt: skip
 
 
@@ -171,8 +171,8 @@ def test_a_sound_record_is_read():
         ({"arrivals": []}, "each of 2 steps"),
         ({"arrivals": [[[0, 1, 2, 3, 4]], []]}, "order for each leaf in step 0"),
         ({"arrivals": [[[0, 1, 2, 3, 3]] * 4] * 2}, "step 0, weight1: .* is no order of 5"),
-        ({"arrivals": [[[0, 1, "2", 3, 4]] * 4] * 2}, "is no order"),
-        ({"hash": None}, "no digests, or no hash"),
+        ({"digests": [["d"] * 4]}, "a digest for each of 4 leaves in each of 2 steps"),
+        ({"digests": [["d"] * 4, ["d"] * 3]}, "a digest for each of 4 leaves in each of 2 steps"),
     ],
 )
 def test_a_record_that_is_none_is_refused(change, what):
