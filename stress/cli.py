@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from stress import arguments, bench, commands, options
@@ -141,6 +144,27 @@ def add_bench(to: Commands[Parser]) -> None:
     it.set_defaults(call=bench.main)
 
 
+@contextmanager
+def terminable() -> Iterator[None]:
+    """For the block SIGTERM is what Ctrl-C is: children end, and files are written.
+
+    Only the first: who sends it to a process often sends it to the group as well.
+    """
+
+    def stop(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that ``argv`` names, and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -149,7 +173,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = ["check", *words]  # no command is the main job, with its options
     args = parser().parse_args(words)
     try:
-        return int(args.call(args))
+        with terminable():
+            return int(args.call(args))
     except KeyboardInterrupt:
         complain("interrupted; nothing is left running")
         return Exit.INTERRUPTED

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from stress.core.result import Result
 from stress.environment import Environment
-from stress.report.naming import title
+from stress.report.naming import DIMENSIONS, dimensions, title
 from stress.report.tables import loss_rate
 from stress.report.terminal import Table
 
-__all__ = ["Drift", "drift_table", "drifts", "moved", "paired"]
+__all__ = ["Drift", "drift_table", "drifts", "missing", "moved", "paired", "strangers"]
+
+SHOWN = 10  # names of what is missing
+NAMES = ("scenario", "mode", "explored", *DIMENSIONS)
 
 Pair = tuple[Result, Result]
 
@@ -30,6 +33,48 @@ def paired(old: Sequence[Result], new: Sequence[Result]) -> list[Pair]:
     """The runs of the same configuration, seeds aside."""
     before = {title(result): result for result in old}
     return [(before[title(result)], result) for result in new if title(result) in before]
+
+
+def missing(old: Sequence[Result], new: Sequence[Result]) -> str:
+    """Which configurations are only in ``old``, in words; "" if there are none."""
+    there = {title(result) for result in new}
+    gone = [name for result in old if (name := title(result)) not in there]
+    if not gone:
+        return ""
+    more = f" and {len(gone) - SHOWN:,} more" if len(gone) > SHOWN else ""
+    names = ", ".join(gone[:SHOWN])
+    return f"{len(gone):,} of OLD's {len(old):,} are missing in NEW: {names}{more}"
+
+
+def strangers(old: Sequence[Result], new: Sequence[Result]) -> str:
+    """Why two runs have nothing in common: where they were not asked for the same, in words."""
+    pairs = zip(asked(old).items(), asked(new).items(), strict=True)
+    words = [
+        f"{name} is {some(was)} in OLD, {some(now)} in NEW"
+        for (name, was), (_, now) in pairs
+        if was and now and not set(was) & set(now)
+    ]
+    return "; ".join(words) or "no two of their runs are the same in all that was asked for"
+
+
+def some(values: Sequence[str]) -> str:
+    """The first of the values.
+
+    >>> some("ab"), some("abcde")
+    ('a or b', 'a or b or c or others')
+    """
+    return " or ".join([*values[:3], *(["others"] if values[3:] else [])])
+
+
+def asked(results: Sequence[Result]) -> dict[str, list[str]]:
+    """What the runs were asked for: the values of each dimension, the scenarios first."""
+    values = [
+        {"scenario": result.name, "mode": result.params.mode}
+        | {"explored": "yes" if result.params.explored else "no"}
+        | dimensions(result)
+        for result in results
+    ]
+    return {name: list(dict.fromkeys(each[name] for each in values)) for name in NAMES}
 
 
 def moved(old: Environment, new: Environment) -> list[tuple[str, str, str]]:
@@ -54,7 +99,8 @@ def between(old: Result, new: Result, tolerance: float) -> Iterator[Drift]:
     ):
         yield Drift(title(new), "loss rate", loss_rate(old.loss), loss_rate(new.loss))
     speeds = throughput(old, tolerance), throughput(new, tolerance)
-    if old.seconds and new.seconds and apart(*speeds):
+    timed = old.seconds and new.seconds and not new.params.explored  # a search's time is noise
+    if timed and apart(*speeds):
         yield Drift(title(new), "samples/s", *(f"{sum(ends) / 2:,.0f}" for ends in speeds))
 
 

@@ -52,11 +52,13 @@ def compare(args: argparse.Namespace) -> Exit:
         return Exit.USAGE
     pairs = comparing.paired(old.results, in_order(new.results))
     if not pairs:
-        complain("the two have no configuration in common: run the same scenarios, modes, threads "
-                 "and sizes for both")  # fmt: skip
+        why = comparing.strangers(old.results, new.results)
+        complain(f"the two have no configuration in common: {why}; run both with the same options")
         return Exit.NOTHING
     for name, before, now in comparing.moved(old.environment, new.environment):
         say(f"not the same {name}: {before}, now {now}")
     found = comparing.drifts(pairs, args.tolerance)
     show(comparing.drift_table(found, len(pairs)))
+    if gone := comparing.missing(old.results, new.results):
+        say(gone)
     return Exit.FORBIDDEN if found else Exit.PASS

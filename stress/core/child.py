@@ -17,7 +17,9 @@ import os
 import signal
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic
@@ -114,13 +116,14 @@ class Child:
     def _start(self) -> Connection[Any, Any]:
         self._stacks.write_text("")
         ours: Connection[Any, Any]
-        ours, theirs = _context.Pipe()
-        self._process = _context.Process(
-            target=serve, args=(theirs, str(self._stacks)), name="stress-child", daemon=True
-        )
-        self._process.start()
-        theirs.close()  # or the child's death would not be seen as the end of the pipe
-        self._connection = ours
+        with undisturbed():
+            ours, theirs = _context.Pipe()
+            self._process = _context.Process(
+                target=serve, args=(theirs, str(self._stacks)), name="stress-child", daemon=True
+            )
+            self._process.start()
+            theirs.close()  # or the child's death would not be seen as the end of the pipe
+            self._connection = ours
         return ours
 
     def _listen(
@@ -156,6 +159,23 @@ class Child:
         self._connection = self._process = None
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C and its kin back for the block, where a server would hear half of a request.
+
+    The server itself is started before: it would inherit what is held back.
+    """
+    if _context.get_start_method() != "forkserver":
+        yield
+        return
+    forkserver.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def ask_for_gil(state: str) -> None:
     """Have all processes of this one's children run with the GIL ("1") or without ("0").
 
@@ -169,14 +189,19 @@ def ask_for_gil(state: str) -> None:
 def serve(connection: Connection[Any, Any], stacks: str) -> None:
     """The child's whole life: take a call, watch it, answer; end when the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it ends us
+    signal.signal(signal.SIGTERM, unheeded)  # so is this, if it was sent to the whole group
     with open(stacks, "w") as file:
         faulthandler.enable(file)
         while True:
             try:
                 function, argument, limit = connection.recv()
-            except EOFError:
+                connection.send(watched(function, argument, Watch(connection, limit, file)))
+            except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
                 return
-            connection.send(watched(function, argument, Watch(connection, limit, file)))
+
+
+def unheeded(*_: object) -> None:
+    """A signal that changes nothing; unlike ``SIG_IGN`` no program that we start inherits it."""
 
 
 class Watch:

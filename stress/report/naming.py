@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from stress.core.result import Result
 from stress.core.tactics import PLAIN
 
-__all__ = ["dimensions", "keep", "kept", "title", "unusual", "varied"]
+__all__ = ["DIMENSIONS", "dimensions", "keep", "kept", "title", "unusual", "varied"]
+
+
+DIMENSIONS = ("size", "threads", "dtype", "sync", "chaos", "switch", "gil", "fork")
 
 
 def title(result: Result) -> str:
@@ -39,11 +42,11 @@ def unusual(result: Result) -> list[str]:
 def dimensions(result: Result) -> dict[str, str]:
     """In what a run may differ from others of its scenario and mode, seeds aside."""
     params, tactics = result.params, result.tactics
-    return {
-        "size": f"{params.size:,}", "threads": str(params.threads), "dtype": params.dtype,
-        "sync": tactics.sync, "chaos": tactics.chaos, "switch": f"{tactics.switch_interval:g}",
-        "gil": tactics.gil, "fork": str(result.fork),
-    }  # fmt: skip
+    values = (
+        f"{params.size:,}", str(params.threads), params.dtype, tactics.sync, tactics.chaos,
+        f"{tactics.switch_interval:g}", tactics.gil, str(result.fork),
+    )  # fmt: skip
+    return dict(zip(DIMENSIONS, values, strict=True))
 
 
 def varied(results: Iterable[Result]) -> list[str]:
@@ -54,7 +57,7 @@ def varied(results: Iterable[Result]) -> list[str]:
     ['threads']
     """
     seen = [dimensions(result) for result in results if result.number]
-    return [name for name in (seen or [{}])[0] if len({each[name] for each in seen}) > 1]
+    return [name for name in DIMENSIONS if len({each[name] for each in seen}) > 1]
 
 
 def keep(results: dict[str, Result], result: Result) -> None:

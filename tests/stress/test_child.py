@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from stress.core.child import Child, Crash, Failure, Hang
+from stress.core.child import Child, Crash, Failure, Hang, _context
 from stress.core.job import Job, isolated
 from stress.core.runner import Budget
 from stress.core.scenario import Params
@@ -160,3 +160,19 @@ def test_a_job_reports_its_samples(child):
     result = isolated(child, long, seen.append)
     assert seen == sorted(seen)
     assert 0 < seen[-1] <= result.samples
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the server of forks")
+def test_an_interrupt_waits_until_a_child_has_started(monkeypatch):
+    kind = _context.Process
+    begin = kind.start
+
+    def start(process):
+        signal.raise_signal(signal.SIGINT)  # the server has heard nothing yet
+        begin(process)
+
+    monkeypatch.setattr(kind, "start", start)
+    with Child() as child:
+        with pytest.raises(KeyboardInterrupt):
+            child.call(print, None, 9.0)
+        assert child._process.is_alive()

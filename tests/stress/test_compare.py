@@ -99,6 +99,39 @@ def test_the_command_ends_with_1_on_drift_0_without_and_5_with_nothing_to_compar
     assert cli.main(["compare", old, other]) == 5
 
 
+def test_the_time_of_a_search_is_no_throughput():
+    searched = replace(OLD, params=replace(OLD.params, explored=True))
+    pairs = paired([searched], [replace(searched, seconds=9.0)])
+    assert list(drifts(pairs, 0.3)) == []
+
+
+def test_what_is_missing_in_new_is_named(written, capsys):
+    gone = [replace(OLD, fork=fork) for fork in range(1, 14)]
+    old, new = written("old.json", OLD, *gone), written("new.json", OLD)
+    assert cli.main(["compare", old, new]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "13 of OLD's 14 are missing in NEW: ones[racy,threads=2,size=10000,float64,fork=1]" in said
+    )
+    assert said.endswith("fork=10] and 3 more\n")
+    assert cli.main(["compare", new, old]) == 0
+    assert "missing" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"tactics": Tactics(gil="1")}, "gil is auto in OLD, 1 in NEW"),
+        ({"name": "other"}, "scenario is ones in OLD, other in NEW"),
+        ({"params": Params("racy", explored=True)}, "explored is no in OLD, yes in NEW"),
+    ],
+)
+def test_what_cannot_be_compared_says_why(written, capsys, changes, why):
+    old, new = written("old.json", OLD), written("new.json", replace(OLD, **changes))
+    assert cli.main(["compare", old, new]) == 5
+    assert why in capsys.readouterr().err
+
+
 def test_results_come_back_from_a_summary_as_they_were(written):
     (result,) = read(Path(written("old.json", OLD))).results
     assert result == OLD

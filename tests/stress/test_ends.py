@@ -29,28 +29,39 @@ def gone(group, patience=10.0):
     return False
 
 
-def interrupted(path, mark, *words):
-    """A run that gets Ctrl-C as soon as ``mark`` stands in the file at ``path``."""
+def interrupted(path, mark, *words, send="killpg", number=signal.SIGINT):
+    """A run that gets a signal as soon as ``mark`` stands in the file at ``path``."""
     process = subprocess.Popen(
         [sys.executable, "-m", "stress", *map(str, words)], cwd=TOP, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "TMPDIR": str(path.parent)},
     )  # fmt: skip
     deadline = time.monotonic() + 40
     while time.monotonic() < deadline and not (path.exists() and mark in path.read_text()):
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of the group
+    getattr(os, send)(process.pid, number)
     said, errors = process.communicate(timeout=30)
     assert process.returncode == 2, errors
     assert "interrupted" in errors
     assert "Traceback" not in errors
     assert gone(process.pid)
+    assert not [name for name in os.listdir(path.parent) if name.startswith(("pymp-", "stress-"))]
     return said
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups")
-def test_ctrl_c_is_exit_code_2_and_keeps_what_there_is(tmp_path):
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [
+        ("killpg", signal.SIGINT),  # as a terminal does it: to all of the group
+        ("killpg", signal.SIGTERM),  # as `timeout` does it
+        ("kill", signal.SIGTERM),
+    ],
+)
+def test_an_interrupt_is_exit_code_2_and_keeps_what_there_is(tmp_path, send, number):
     words = ["run", "-t", "ones", "--mode", "locked", "--seconds", "1", "--forever"]
-    said = interrupted(tmp_path / "results.jsonl", '"result"', *words, "-o", tmp_path)
+    said = interrupted(tmp_path / "results.jsonl", '"result"', *words, "-o", tmp_path,
+                       send=send, number=number)  # fmt: skip
     assert "exit code 2" in said
     assert re.search(r"[1-9] of \d planned were run", said)
     kept = json.loads((tmp_path / "summary.json").read_text("utf-8"))
@@ -128,7 +139,7 @@ def test_an_error_of_the_harness_is_exit_code_3(ending, monkeypatch, capsys):
     assert "division by zero" in capsys.readouterr().err
 
 
-def test_an_interrupt_is_exit_code_2(monkeypatch):
+def test_an_interrupt_before_the_run_is_exit_code_2(monkeypatch):
     def interrupt(gil):
         raise KeyboardInterrupt
 
