@@ -9,12 +9,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from stress.explore.hookset import difference, hook_set
+from stress.core.source import SHIPPED
+from stress.explore.code import changes, code_of, place
 from stress.explore.search import Search, Settings
 
 __all__ = ["Checkpoint", "CheckpointError", "title"]
 
-VERSION = 2
+VERSION = 3
+AGAIN = "explore again: delete it, or give --checkpoint another file"
 EVERY = 5.0  # seconds between two writes, at least
 PART = 0.05  # of the time is for writing, at most
 
@@ -34,10 +36,14 @@ def title(search: Search) -> str:
 
 
 class Checkpoint:
-    """The states of all searches. ``path``: None writes nothing. Externally synchronised."""
+    """The states of all searches. ``path``: None writes nothing. Externally synchronised.
 
-    def __init__(self, path: Path | None, settings: Settings) -> None:
-        self._path, self._settings = path, settings
+    They are of the code as it is now: that of engine, harness and ``source``.
+    """
+
+    def __init__(self, path: Path | None, settings: Settings, source: str = SHIPPED) -> None:
+        self._path, self._settings, self._source = path, settings, place(source)
+        self._code = {} if path is None else code_of(source)
         self._states: dict[str, str] = {}  # each as JSON: most do not change between two writes
         self._due = monotonic() + EVERY
         if path is not None and path.exists() and path.stat().st_size:
@@ -47,21 +53,25 @@ class Checkpoint:
     def _read(self, path: Path) -> dict[str, Any]:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            places = tuple(document["hook_set"])
-            settings = document["settings"]
-            states: dict[str, Any] = document["states"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if document["version"] == VERSION:
+                self._fit(path, document["source"], document["code"], document["settings"])
+                states: dict[str, Any] = document["states"]
+                return states
+        except CheckpointError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path} is no checkpoint: {error}") from None
-        if document.get("version") != VERSION:
-            raise CheckpointError(f"{path} has version {document.get('version')}, not {VERSION}")
-        if places != hook_set():
-            raise CheckpointError(
-                f"{path} is of an engine with other hook points: {difference(places)}"
-            )
+        raise CheckpointError(f"{path} has version {document['version']}, not {VERSION}; {AGAIN}")
+
+    def _fit(self, path: Path, source: str, code: dict[str, str], settings: dict[str, Any]) -> None:
+        """Raise ``CheckpointError`` unless a search that was made with these could go on."""
+        if source != self._source:
+            raise CheckpointError(f"{path} is of --scenarios {source}; use the same")
+        if changed := changes(code, self._code):
+            raise CheckpointError(f"{path} is of other code: changed since: {changed}; {AGAIN}")
         mine = asdict(self._settings)
         if different := [f"{k}={settings.get(k)}" for k in mine if settings.get(k) != mine[k]]:
             raise CheckpointError(f"{path} was made with {', '.join(different)}; use the same")
-        return states
 
     def known(self, search: Search) -> dict[str, Any] | None:
         """Where ``search`` stood."""
@@ -85,7 +95,8 @@ class Checkpoint:
         if self._path is None:
             return
         began = monotonic()
-        head = {"version": VERSION, "hook_set": hook_set(), "settings": asdict(self._settings)}
+        head = {"version": VERSION, "source": self._source, "code": self._code,
+                "settings": asdict(self._settings)}  # fmt: skip
         states = ",".join(f"{json.dumps(name)}:{state}" for name, state in self._states.items())
         beside = self._path.with_name(f"{self._path.name}.new")
         beside.write_text(f'{json.dumps(head)[:-1]},"states":{{{states}}}}}', encoding="utf-8")

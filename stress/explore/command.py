@@ -48,7 +48,7 @@ def run_explore(args: argparse.Namespace) -> Exit:
     schedules = args.schedules or (None if args.strategy == "dfs" else NUMBERED)
     settings = Settings(args.strategy, args.preemptions, args.depth, args.seed, schedules)
     try:
-        checkpoint = Checkpoint(args.checkpoint, settings)
+        checkpoint = Checkpoint(args.checkpoint, settings, args.scenarios)
     except CheckpointError as error:
         complain(str(error))
         return Exit.USAGE

@@ -1,6 +1,5 @@
 """A search reaches every schedule once, ends when it is told to, and goes on where it stood."""
 
-import json
 import threading
 from functools import partial
 from itertools import count
@@ -14,9 +13,9 @@ from engine import sync
 from stress.core.child import Crash, Failure
 from stress.core.outcome import acceptable, interesting, required
 from stress.core.scenario import Observation
-from stress.explore import campaign, checkpoint, search, trial, work
+from stress.explore import campaign, search, trial, work
 from stress.explore.campaign import turns
-from stress.explore.checkpoint import Checkpoint, CheckpointError
+from stress.explore.checkpoint import Checkpoint
 from stress.explore.explore import Plan, conclude
 from stress.explore.search import Search, Settings, work_through
 from stress.explore.show import timeline as shown_as_rows
@@ -31,15 +30,10 @@ from tests.stress.explore.toys import (
     all_schedules,
     here,
     keys,
+    searched,
     steps,
     toy,
 )
-
-
-def searched(scenario, seconds=30.0, look=lambda search: None, **settings):
-    found = Search(aim(scenario), Settings(**settings))
-    work_through(found, [HERE], seconds, look)
-    return found
 
 
 def judged(found, tmp_path, **options):
@@ -269,62 +263,3 @@ def test_every_turn_is_shown_under_the_name_of_its_search(monkeypatch):
     notes = [words for what, words in shown.said if what == "update"]
     assert notes
     assert not any("one" in note or "two" in note for note in notes)
-
-
-# -- checkpoints -----------------------------------------------------------------------------------
-
-LONG = toy(steps(5))
-
-
-def interrupted(path, settings, monkeypatch):
-    """A search that was stopped after some schedules, and kept."""
-    monkeypatch.setattr(search, "BATCH", 10)
-    part = Search(aim(LONG), settings)
-    kept = Checkpoint(path, settings)
-
-    def stop(found):
-        if found.tally.schedules > 50:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        work_through(part, [HERE], 30.0, stop)
-    kept.keep(part)
-    kept.write()
-    return part
-
-
-@pytest.mark.parametrize("strategy", ["dfs", "random"])
-def test_a_search_goes_on_where_it_stood(strategy, tmp_path, monkeypatch):
-    monkeypatch.setattr(search, "NOTICE", 0.001)
-    settings = Settings(strategy, bound=2, schedules=None if strategy == "dfs" else 120)
-    whole = searched(LONG, strategy=strategy, bound=2, schedules=settings.schedules)
-    part = interrupted(tmp_path / "x", settings, monkeypatch)
-    assert 50 < part.tally.schedules < whole.tally.schedules
-    rest = Search(aim(LONG), settings)
-    known = Checkpoint(tmp_path / "x", settings).known(rest)
-    assert known is not None
-    rest.restore(known)
-    assert rest.tally.schedules == part.tally.schedules
-    work_through(rest, [HERE], 30.0, lambda search: None)
-    assert rest.tally.schedules == whole.tally.schedules
-    assert rest.tally.outcomes == whole.tally.outcomes
-
-
-def test_a_checkpoint_of_another_search_is_refused(tmp_path, monkeypatch):
-    path = tmp_path / "x"
-    kept = Checkpoint(path, Settings(bound=1))
-    kept.keep(Search(aim(LONG), Settings(bound=1)))
-    kept.write()
-    with pytest.raises(CheckpointError, match="made with bound=1; use the same"):
-        Checkpoint(path, Settings(bound=2))
-    monkeypatch.setattr(checkpoint, "hook_set", lambda: ("x.py lock",))
-    with pytest.raises(CheckpointError, match="other hook points"):
-        Checkpoint(path, Settings(bound=1))
-
-
-@pytest.mark.parametrize("content", ["nonsense", "[]", json.dumps({"hook_set": []})])
-def test_a_file_that_is_no_checkpoint_is_refused(content, tmp_path):
-    path = tmp_path / "x"
-    path.write_text(content)
-    with pytest.raises(CheckpointError, match="no checkpoint"):
-        Checkpoint(path, Settings())

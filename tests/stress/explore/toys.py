@@ -9,6 +9,7 @@ import engine
 from engine import sync
 from stress.core.outcome import acceptable, forbidden, required
 from stress.core.scenario import Observation, Params, Scenario
+from stress.explore.search import Search, Settings, work_through
 from stress.explore.strategies import Follow, alternatives
 from stress.explore.trial import Lab
 
@@ -138,3 +139,9 @@ def aim(scenario, params=PARAMS, **options) -> Any:
 
 
 HERE: Any = _Here()
+
+
+def searched(scenario, seconds=30.0, look=lambda search: None, **settings):
+    found = Search(aim(scenario), Settings(**settings))
+    work_through(found, [HERE], seconds, look)
+    return found
