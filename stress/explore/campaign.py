@@ -42,23 +42,25 @@ def explore_all(
     Those of which a larger size has shown all are left out. Where Ctrl-C ends it, what has begun is
     concluded before the exception goes on.
     """
+    ends = monotonic() + budget
     searches = [started(target, plan, checkpoint) for target in targets]
     waiting = list(searches)
     with processes(jobs) as children, progress(len(targets)) as shown:
         try:
-            for search in turns(searches, children, monotonic() + budget, checkpoint, shown):
+            for search in turns(searches, children, ends, checkpoint, shown):
+                now, left = monotonic(), len(waiting)
                 waiting.remove(search)
-                yield told(search, plan, children[0], shown)
+                yield told(search, plan, children[0], shown, now + (ends - now) / left)
         except KeyboardInterrupt:
             for search in waiting:
                 if search.tally.schedules:
-                    yield told(search, plan, children[0], shown)
+                    yield told(search, plan, children[0], shown, ends)
             raise
         finally:
             checkpoint.write()
         for search in waiting:
             if not spared(search, searches):
-                yield told(search, plan, children[0], shown)
+                yield told(search, plan, children[0], shown, ends)
 
 
 def turns(
@@ -79,12 +81,11 @@ def turns(
         for left, search in countdown(waiting):
             if any(larger.spares(search) for larger in searches):
                 continue  # for now, or for ever
-            most = max(0.1, (ends - monotonic()) / left)
-            take_turn(search, children, min(share, most), checkpoint, shown)
+            if (rest := ends - monotonic()) <= 0:
+                return
+            take_turn(search, children, min(share, rest / left), checkpoint, shown)
             if search.decided:
                 yield search
-        if monotonic() > ends:
-            return
         share *= 2
 
 
@@ -147,9 +148,9 @@ def watcher(checkpoint: Checkpoint, shown: Progress, share: float) -> Callable[[
     return look
 
 
-def told(search: Search, plan: Plan, child: Child, shown: Progress) -> Explored:
+def told(search: Search, plan: Plan, child: Child, shown: Progress, ends: float) -> Explored:
     """What a search came to, with the options that ask for the same."""
-    explored = conclude(search, plan, child)
+    explored = conclude(search, plan, child, ends)
     shown.end(explored.result.standing)
     result = replace(explored.result, search=options_of(plan.settings, search.bound))
     return replace(explored, result=result)

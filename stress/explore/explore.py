@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
+from time import monotonic
 
-from stress.core.child import Child
+from stress.core.child import Child, Crash, Failure, Hang
 from stress.core.job import VERDICTS
 from stress.core.outcome import Expect
 from stress.core.result import Result, Row, Verdict, tabulate
 from stress.explore.search import LIMIT, Search, Settings
 from stress.explore.show import timeline
 from stress.explore.token import Recorded, write
+from stress.explore.trial import STUCK
 from stress.explore.work import Example, Replayed, Request, Target, repeat, shrink
 
 __all__ = ["Explored", "Finding", "Plan", "conclude"]
 
 TIMES = 10  # runs of a schedule before anybody is told of it
-STUCK = "stuck"  # the outcome of a thread that waits for what is not in control
+MINIMISING = 10.0  # seconds for each finding, at most
 FINDINGS = 5  # so many are told of one configuration, the worst first
 ENDS = {
     "deadlock": "nobody can go on; the table says who waits for whom",
     "endless": "it never came to its end",
     STUCK: "a thread waits for what is not in control: make your locks with engine.sync.lock()",
 }
+NO_RACE = (
+    "nothing could race: no actor came to a point while another thread was under way. `run` is for "
+    "actors without points; or announce points of your own with engine.sync.hook (docs/stress.md)"
+)
 TOLD = (Expect.FORBIDDEN, Expect.UNKNOWN, Expect.REQUIRED, Expect.INTERESTING)
 
 
@@ -93,45 +100,69 @@ class Explored:
         return "all" if self.exhaustive else some
 
 
-def conclude(search: Search, plan: Plan, child: Child) -> Explored:
-    """What ``search`` came to."""
+def conclude(search: Search, plan: Plan, child: Child, ends: float = inf) -> Explored:
+    """What ``search`` came to. ``ends``: the moment until which it may be made smaller."""
     scenario, params = search.target.find(), search.target.params
     outcomes = scenario.outcomes[params.mode](params)
     blank = Result(scenario.number, scenario.name, params, unit="schedules")
-    findings: tuple[Finding, ...] = ()
+    findings: list[Finding] = []
+    grief: Exception | None = search.error
     if search.error is None and not search.tally.unsteady:
-        findings = tuple(told(search, plan, child))
+        findings, grief = told(search, plan, child, ends)
     rows = tabulate(outcomes, dict(search.tally.outcomes))
     verdict, reason = judge(search, rows)
     if odd := [finding for finding in findings if finding.reproduced < finding.times]:
         verdict, reason = Verdict.ERROR, f"not reproducible: {odd[0].words}"
+    if grief is not search.error:
+        key, example = worth_telling(search)[len(findings)]
+        token = write(Recorded(scenario.name, params, example.decisions), plan.files)
+        verdict = VERDICTS[type(grief)]
+        reason = f"{grief}, when the schedule of {key!r} was run again: {token}"
     stacks = "\n".join(s for f in findings if (s := f.replayed.schedule.stack))  # out of control
     result = replace(
         blank, verdict=verdict.value, reason=reason, rows=rows, samples=search.tally.schedules,
         trials=search.tally.schedules, seconds=search.seconds,
         notes=tuple(line for finding in findings for line in finding.told),
-        stacks=getattr(search.error, "stacks", "") or stacks,
+        stacks=getattr(grief, "stacks", "") or stacks,
         tokens=tuple(finding.token for finding in findings),
         timelines=tuple(timeline(finding.replayed.schedule) for finding in findings),
     )  # fmt: skip
     done = search.done if search.settings.strategy == "dfs" else -1
     distinct = len(search.tally.examples)
-    return Explored(result, findings, distinct, search.exhausted, done, search.left)
+    return Explored(result, tuple(findings), distinct, search.exhausted, done, search.left)
 
 
-def told(search: Search, plan: Plan, child: Child) -> list[Finding]:
-    """What is worth telling, the worst first."""
+def told(
+    search: Search, plan: Plan, child: Child, ends: float
+) -> tuple[list[Finding], Exception | None]:
+    """What is worth telling, the worst first; and what happened to the process meanwhile."""
+    findings: list[Finding] = []
+    try:
+        for key, example in worth_telling(search):
+            findings.append(finding(search.target, plan, child, key, example, ends))
+    except (Hang, Crash, Failure) as error:
+        return findings, error
+    return findings, None
+
+
+def worth_telling(search: Search) -> list[tuple[str, Example]]:
+    """The outcomes and their schedules, the worst first."""
     order = [expect.value for expect in TOLD]
     worth = [(key, e) for key, e in search.tally.examples.items() if e.expect in order]
     worth.sort(key=lambda item: (order.index(item[1].expect), item[1].number))
-    return [finding(search.target, plan, child, *item) for item in worth[:FINDINGS]]
+    return worth[:FINDINGS]
 
 
-def finding(target: Target, plan: Plan, child: Child, key: str, example: Example) -> Finding:
-    """Replay one, and make it smaller if that was asked for."""
+def finding(
+    target: Target, plan: Plan, child: Child, key: str, example: Example, ends: float
+) -> Finding:
+    """Replay one, and make it smaller if that was asked for and there is time."""
     decisions, note, smaller = example.decisions, example.note, ""
-    if plan.minimise:
-        minimal = child.call(shrink, Request(target, decisions), LIMIT)
+    seconds = min(MINIMISING, ends - monotonic())
+    if plan.minimise and seconds <= 0:
+        smaller = "not tried, time was up"
+    elif plan.minimise:
+        minimal = child.call(shrink, Request(target, decisions, seconds=seconds), LIMIT)
         decisions, key = minimal.schedule.chosen, minimal.schedule.key
         target = replace(target, params=minimal.params)
         note, smaller = minimal.schedule.note, minimal.words
@@ -156,10 +187,10 @@ def judge(search: Search, rows: Sequence[Row]) -> tuple[Verdict, str]:
         return VERDICTS.get(type(error), Verdict.ERROR), str(error)
     if tally.unsteady:
         return Verdict.ERROR, f"not deterministic under control: {tally.unsteady}"
+    if tally.skipped:
+        return Verdict.SKIPPED, tally.skipped
     if not tally.schedules:
         return Verdict.INCONCLUSIVE, "the budget ended before its first schedule"
-    if not tally.racing:
-        return Verdict.INCONCLUSIVE, "no schedule had anything to decide: nothing could race"
     missing = [row.key for row in rows if row.expect == Expect.REQUIRED.value and not row.count]
     if missing:
         where = f"in {tally.schedules:,} schedules"
@@ -167,6 +198,8 @@ def judge(search: Search, rows: Sequence[Row]) -> tuple[Verdict, str]:
         return Verdict.INCONCLUSIVE, words if search.finished else f"{words}. {so_far(search)}"
     if not search.finished:
         return Verdict.INCONCLUSIVE, so_far(search)
+    if not tally.racing:
+        return Verdict.INCONCLUSIVE, NO_RACE
     return Verdict.PASS, ""
 
 

@@ -77,7 +77,8 @@ class Search:
     def _over(self) -> bool:
         tally = self.tally
         ended = self.stopped or self.error is not None or monotonic() > self.ends
-        return ended or tally.failed or bool(tally.unsteady) or self._room() <= 0
+        odd = bool(tally.unsteady or tally.skipped)
+        return ended or tally.failed or odd or self._room() <= 0
 
     def _room(self) -> int:
         """How many schedules may still be begun."""
@@ -185,7 +186,9 @@ class Search:
     @property
     def decided(self) -> bool:
         """Whether more time would change nothing."""
-        ended = self.error is not None or self.tally.failed or bool(self.tally.unsteady)
+        tally = self.tally
+        odd = bool(tally.unsteady or tally.skipped)
+        ended = self.error is not None or tally.failed or odd
         return ended or self.exhausted or self.limited
 
     @property
@@ -221,7 +224,7 @@ class Search:
         }
         self.tally = Tally(
             state["schedules"], state["racing"], Counter(state["outcomes"]), examples,
-            state["unsteady"], state["in_place"],
+            state["unsteady"], in_place=state["in_place"],
         )  # fmt: skip
 
 
@@ -240,6 +243,7 @@ def merge(into: Tally, found: Tally) -> None:
     into.racing += found.racing
     into.outcomes.update(found.outcomes)
     into.unsteady = into.unsteady or found.unsteady
+    into.skipped = into.skipped or found.skipped
     into.in_place = into.in_place or found.in_place
 
 

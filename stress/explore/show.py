@@ -47,4 +47,5 @@ def cells(schedule: Schedule, used: Sequence[int]) -> Iterator[tuple[str, ...]]:
 def deadlock_table(schedule: Schedule) -> Table:
     """Who waits for what, who holds that, and what they hold themselves."""
     columns = ("thread", "waits for", "held by", "holds")
-    return Table("nobody can go on", columns, schedule.table, frozenset(columns))
+    title = "nobody can go on" if "deadlock" in schedule.outcomes else "who waits for what"
+    return Table(title, columns, schedule.table, frozenset(columns))

@@ -30,10 +30,12 @@ from stress.explore.scheduler import (
 )
 from stress.explore.troupe import Troupe
 
-__all__ = ["CHUNKS", "Ending", "Lab", "Schedule"]
+__all__ = ["CHUNKS", "STUCK", "Ending", "Lab", "Schedule"]
 
+STUCK = "stuck"  # the outcome of a thread that waits for what is not in control
 CHUNKS = 2  # parts of an unlocked addition in place, each read and stored by itself
 SHOWN = 8  # elements of a gradient that are shown
+ACTOR = "actor "  # how the names of actors begin
 TIDY = 200  # schedules between two collections of garbage
 
 # The classes of outcomes, the worst first.
@@ -74,6 +76,24 @@ class Schedule:
     def preemptions(self) -> int:
         """What its decisions cost."""
         return sum(decision.cost for decision in self.decisions)
+
+    @property
+    def races(self) -> bool:
+        """Whether at some decision an actor that had begun could go on, and another thread as well.
+
+        Who of several begins first is no race: an actor must have come to a point. Whatever a
+        thread does, its first event is its begin.
+        """
+        begun: dict[int, int] = {}
+        for step, event in enumerate(self.events):
+            begun.setdefault(event.thread, step)
+        actors = {index for index in begun if self.threads[index].startswith(ACTOR)}
+        for decision in self.decisions:
+            others = set(decision.options) - {0}
+            under_way = {index for index in others & actors if begun[index] < decision.step}
+            if len(others) > 1 and under_way:
+                return True
+        return False
 
     def worst(self, outcomes: Sequence[Outcome]) -> Outcome:
         """The worst of what it showed, of the declared ``outcomes``."""
@@ -165,16 +185,17 @@ class Lab:
         self._look = look
         self._values, self._steps, self._patience = values, steps, patience
         self.outcomes = scenario.outcomes[params.mode](params)
-        self._stack = ExitStack()
         self._runs = 0
 
     def __enter__(self) -> Lab:
-        self._stack.enter_context(collector_off())
-        self._troupe = Troupe()
-        self._stack.callback(self._troupe.close)
-        self._fixture = self._stack.enter_context(self.scenario.prepare(self.params))
-        # The default pool would be made by the first schedule, and have the cores of this machine.
-        self._alone: AbstractContextManager[Any] = engine.WorkerPool(0)
+        with ExitStack() as stack:  # all is undone where ``prepare`` raises: ``Skip``, say
+            stack.enter_context(collector_off())
+            self._troupe = Troupe()
+            stack.callback(self._troupe.close)
+            self._fixture = stack.enter_context(self.scenario.prepare(self.params))
+            # The first schedule would make the default pool, with the cores of this machine.
+            self._alone: AbstractContextManager[Any] = engine.WorkerPool(0)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -216,7 +237,7 @@ class Lab:
             with self._alone:
                 ending.state = state = self.scenario.setup(self._fixture)
                 actors = Crew([
-                    control.start(self._actor(state, index, raised), f"actor {index}")
+                    control.start(self._actor(state, index, raised), f"{ACTOR}{index}")
                     for index in range(crew)
                 ])  # fmt: skip
                 first = control.here()

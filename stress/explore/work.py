@@ -10,12 +10,12 @@ from time import monotonic
 
 from stress.core.child import Report
 from stress.core.outcome import Outcome
-from stress.core.scenario import Params, Scenario
+from stress.core.scenario import Params, Scenario, Skip
 from stress.core.source import load
 from stress.explore.minimise import Minimal, Run, minimise, smaller
 from stress.explore.scheduler import Chooser
 from stress.explore.strategies import DEPTHS, Follow, Priorities, Walk, alternatives
-from stress.explore.trial import Ending, Lab, Schedule
+from stress.explore.trial import STUCK, Ending, Lab, Schedule
 
 __all__ = ["Batch", "Example", "Replayed", "Request", "Tally", "Target", "difference", "repeat",
            "run_batch", "shrink"]  # fmt: skip
@@ -74,10 +74,11 @@ class Example:
 class Tally:
     """What a number of schedules came to. ``outcomes``: in how many schedules each was seen.
 
-    ``examples``: by all the outcomes of a schedule together. ``racing``: schedules in which there
-    was something to decide. ``in_place``: whether one of them added in place, so that its points
-    depend on the size. ``unsteady``: how two runs of one schedule differed. ``todo``: beginnings
-    that this has found, with what they cost; ``left``: those it had no time for.
+    ``examples``: by all the outcomes of a schedule together. ``racing``: schedules in which an
+    actor could be interrupted. ``in_place``: whether one of them added in place, so that its points
+    depend on the size. ``unsteady``: how two runs of one schedule differed. ``skipped``: why the
+    scenario does not apply here. ``todo``: beginnings that this has found, with what they cost;
+    ``left``: those it had no time for.
     """
 
     schedules: int = 0
@@ -85,6 +86,7 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Example] = field(default_factory=dict)
     unsteady: str = ""
+    skipped: str = ""
     in_place: bool = False
     todo: list[tuple[int, bytes]] = field(default_factory=list)
     left: Sequence[bytes | int] = ()
@@ -93,7 +95,7 @@ class Tally:
         """Count a schedule; the class of the worst it showed."""
         expect = schedule.worst(outcomes).expect
         self.schedules += 1
-        self.racing += bool(schedule.decisions)
+        self.racing += schedule.races
         self.in_place = self.in_place or any(event.point == IN_PLACE for event in schedule.events)
         self.outcomes.update(schedule.outcomes.keys())
         example = Example(self.schedules, schedule.chosen, schedule.note, expect.value)
@@ -108,6 +110,14 @@ class Tally:
 
 def run_batch(batch: Batch, report: Report) -> Tally:
     """Run the schedules of ``batch``, until one fails, differs from itself, or time is up."""
+    try:
+        return run_all(batch, report)
+    except Skip as reason:
+        return Tally(skipped=str(reason) or "it does not apply here", left=batch.items)
+
+
+def run_all(batch: Batch, report: Report) -> Tally:
+    """The same, where the scenario applies."""
     tally, ends = Tally(), monotonic() + batch.seconds
     items = batch.items
     with Lab(batch.target.find(), batch.target.params) as lab:
@@ -119,7 +129,9 @@ def run_batch(batch: Batch, report: Report) -> Tally:
             chooser = choosers(item)
             schedule = lab.run(chooser)
             tally.add(schedule, tuple(lab.outcomes))
-            tally.unsteady = getattr(chooser, "problem", "") or second_look(lab, schedule)
+            tally.unsteady = getattr(chooser, "problem", "")
+            if STUCK not in schedule.outcomes:  # which would be as slow again
+                tally.unsteady = tally.unsteady or second_look(lab, schedule)
             if isinstance(item, bytes):
                 tally.todo += alternatives(schedule, len(item), batch.bound)
             if index % EVERY == 0:

@@ -26,6 +26,7 @@ from tests.stress.explore.toys import (
     COUNT,
     HERE,
     LOSING,
+    Dies,
     aim,
     all_schedules,
     here,
@@ -222,12 +223,8 @@ def test_what_is_not_deterministic_is_reported_with_the_first_difference(scenari
     ("error", "verdict"), [(Crash(-11, "stacks"), "CRASH"), (Failure("E", "stacks"), "ERROR")]
 )
 def test_a_process_that_dies_is_a_result(error, verdict, tmp_path):
-    class Dies:
-        def call(self, function, argument, limit, progress=None):
-            raise error
-
     found = Search(aim(LOSING), Settings())
-    dies: Any = Dies()
+    dies: Any = Dies(error)
     work_through(found, [dies], 5.0, lambda search: None)
     assert found.levels[0][0] == b""  # nothing is lost
     explored = judged(found, tmp_path)

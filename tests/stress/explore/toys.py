@@ -133,6 +133,19 @@ class _Here:
         return function(argument, lambda value: None)
 
 
+class Dies:
+    """A child process that dies at its ``last`` call, in the way of ``error``."""
+
+    def __init__(self, error, last=1):
+        self.error, self.left = error, last
+
+    def call(self, function, argument, limit, progress=None):
+        self.left -= 1
+        if not self.left:
+            raise self.error
+        return HERE.call(function, argument, limit, progress)
+
+
 def aim(scenario, params=PARAMS, **options) -> Any:
     """For a target."""
     return _Aim(scenario.name, params, lambda: scenario, **options)
