@@ -1,4 +1,4 @@
-"""What a search came to is the verdict on one configuration: PASS only where something could race."""
+"""What a search came to is the verdict on one configuration; PASS only where something raced."""
 
 from contextlib import contextmanager
 from functools import partial
