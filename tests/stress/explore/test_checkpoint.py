@@ -6,7 +6,7 @@ import re
 import pytest
 
 from stress.core.source import SHIPPED
-from stress.explore import code, search
+from stress.explore import checkpoint, code, search
 from stress.explore.checkpoint import Checkpoint, CheckpointError
 from stress.explore.search import Search, Settings, work_through
 from tests.stress.explore.toys import HERE, aim, searched, steps, toy
@@ -75,8 +75,7 @@ def test_a_checkpoint_of_other_code_is_refused(name, tmp_path, monkeypatch):
         name = str(mine)
         mine.write_text("SCENARIOS = []")
     else:
-        was = code.sources
-        monkeypatch.setattr(code, "sources", lambda *at: was(*at) | {name: "pass"})
+        monkeypatch.setattr(checkpoint, "code_of", lambda at: code.code_of(at) | {name: "pass"})
     words = f"changed since: {re.escape(name)}; explore again: delete it"
     with pytest.raises(CheckpointError, match=words):
         Checkpoint(path, Settings(), str(mine))
