@@ -254,7 +254,7 @@ def test_every_turn_is_shown_under_the_name_of_its_search(monkeypatch):
     searches[0].seconds = 1.0  # before its checkpoint
     shown: Any = Shown()
     kept = Checkpoint(None, Settings())
-    assert not list(turns(searches, [HERE], monotonic() + 0.3, kept, shown))
+    assert not list(turns(searches, [HERE], monotonic() + 1.0, kept, shown))
     names = [(what, words.split()[0]) for what, words in shown.said if what != "update"]
     assert names[:4] == [("begin", "one"), ("begin", "two"), ("resume", "one"), ("resume", "two")]
     notes = [words for what, words in shown.said if what == "update"]
