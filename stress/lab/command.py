@@ -18,6 +18,7 @@ from stress.lab import recording
 from stress.lab.bits import packed
 from stress.lab.files import LabError, read, same_machine, save
 from stress.lab.loss import Contention, Lost, contentions, loss_table, losses
+from stress.lab.notice import Notice
 from stress.lab.orders import Orders, Row, measure, orders_table
 from stress.lab.policies import POLICIES
 from stress.lab.record_file import log_of, setup_of
@@ -242,7 +243,12 @@ def loss(args: argparse.Namespace) -> Exit:
 def lost(task: tuple[list[Contention], float], report: Report) -> list[Lost]:
     """The child's part."""
     what, seconds = task
-    return list(losses(what, seconds, steps(report, len(what))))
+    return list(losses(what, seconds, told(report)))
+
+
+def told(report: Report) -> Notice:
+    """What the child tells of how far it is."""
+    return lambda fraction, note: report((fraction, note))
 
 
 def steps(report: Report, total: int) -> Callable[[str], None]:
@@ -265,7 +271,7 @@ def spread(args: argparse.Namespace) -> Exit:
 
 def ended(what: Spreading, report: Report) -> list[Ended]:
     """The child's part."""
-    return list(spreads(what, steps(report, len(what.modes) * what.seeds)))
+    return list(spreads(what, told(report)))
 
 
 def compare(args: argparse.Namespace) -> Exit:

@@ -7,7 +7,7 @@ estimated; their rate is an upper end, because these threads do nothing but add.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -19,6 +19,7 @@ from stress.core.rendezvous import rendezvous
 from stress.core.stats import Rate
 from stress.core.tactics import switching
 from stress.lab.bits import Array
+from stress.lab.notice import Notice, part, unheard
 from stress.lab.training import INTERVAL, gradient
 from stress.report.tables import percent
 from stress.report.terminal import Table
@@ -68,21 +69,22 @@ def contentions(mode: str, threads: Sequence[int]) -> list[Contention]:
 
 
 def losses(
-    contentions: Sequence[Contention], seconds: float, notice: Callable[[str], None]
+    contentions: Sequence[Contention], seconds: float, notice: Notice = unheard
 ) -> Iterator[Lost]:
     """Trials for so many seconds each."""
-    for contention in contentions:
-        notice(f"{contention.sweep}, {contention.mode}")
-        yield measured(contention, seconds)
+    for index, contention in enumerate(contentions):
+        yield measured(contention, seconds, part(notice, index, len(contentions)))
 
 
-def measured(contention: Contention, seconds: float) -> Lost:
-    """Trials of one contention; at least one."""
+def measured(contention: Contention, seconds: float, notice: Notice = unheard) -> Lost:
+    """Trials of one contention; at least one. Each is told."""
     rate = Rate()
     trials: list[tuple[int, int]] = []
-    until = monotonic() + seconds
+    begun = monotonic()
     with switching(INTERVAL):
-        while not trials or monotonic() < until:
+        while not trials or monotonic() < begun + seconds:
+            share = min(1.0, (monotonic() - begun) / seconds)
+            notice(share, f"{contention.sweep}, {contention.mode}, trial {len(trials) + 1}")
             lost, offered = trial(contention, len(trials))
             rate.add(lost, offered, contention.threads * contention.each)
             trials.append((lost, offered))

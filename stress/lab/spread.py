@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from statistics import fmean, pstdev
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 import engine
 from stress.data import load
 from stress.lab.bits import digest
+from stress.lab.notice import Notice, part, unheard
 from stress.lab.training import Network, Setup, train
 from stress.report.terminal import Table
 
@@ -48,18 +50,20 @@ class Ended:
     accuracy: float
 
 
-def spreads(what: Spreading, notice: Callable[[str], None]) -> Iterator[Ended]:
+def spreads(what: Spreading, notice: Notice = unheard) -> Iterator[Ended]:
     """Every mode, seed and repeat."""
-    for mode in what.modes:
-        for seed in range(what.seeds):
-            notice(f"{mode}, seed {seed}")
-            for repeat in range(what.repeats):
-                yield judged(what, mode, seed, repeat)
+    runs = list(product(what.modes, range(what.seeds), range(what.repeats)))
+    for index, (mode, seed, repeat) in enumerate(runs):
+        yield judged(what, mode, seed, repeat, part(notice, index, len(runs)))
 
 
-def judged(what: Spreading, mode: str, seed: int, repeat: int) -> Ended:
-    """Train once, and look at the test examples."""
-    network = ticketed(what, seed) if mode == "ordered" else hogwild(what, mode, seed)
+def judged(what: Spreading, mode: str, seed: int, repeat: int, notice: Notice = unheard) -> Ended:
+    """Train once, and look at the test examples. Each step, or nearly each, is told."""
+
+    def step(done: int, steps: int) -> None:
+        notice(done / steps, f"{mode}, seed {seed}, run {repeat}, step {done} of {steps}")
+
+    network = ticketed(what, seed, step) if mode == "ordered" else hogwild(what, mode, seed, step)
     data = load("digits")
     with engine.no_grad():
         loss = float(network.loss(data.x_test, data.y_test, 0.0))
@@ -69,7 +73,7 @@ def judged(what: Spreading, mode: str, seed: int, repeat: int) -> Ended:
     return Ended(mode, seed, repeat, digest(arrays), loss, accuracy)
 
 
-def hogwild(what: Spreading, mode: str, seed: int) -> Network:
+def hogwild(what: Spreading, mode: str, seed: int, notice: Callable[[int, int], None]) -> Network:
     """Asynchronous: each thread steps by itself."""
     network, data = Network.of(seed), load("digits")
     engine.hogwild.train(
@@ -77,18 +81,19 @@ def hogwild(what: Spreading, mode: str, seed: int) -> Network:
         (data.x_train, data.y_train),
         engine.optim.SGD(network.parameters, lr=what.lr),
         threads=what.threads, mode=mode, epochs=what.epochs, batch_size=what.batch, seed=seed,
+        progress=lambda at: notice(at.epoch * at.steps + at.step, at.epochs * at.steps),
     )  # fmt: skip
     return network
 
 
-def ticketed(what: Spreading, seed: int) -> Network:
+def ticketed(what: Spreading, seed: int, notice: Callable[[int, int], None]) -> Network:
     """Synchronous: as many examples in all, in ``ordered``."""
     examples = what.epochs * len(load("digits").x_train)
     setup = Setup(
         "ordered", what.threads, examples // (what.batch * what.threads), what.threads,
         what.batch, what.lr * what.threads, seed,
     )  # fmt: skip
-    arrays = train(setup).parameters
+    arrays = train(setup, notice=lambda step: notice(step + 1, setup.steps)).parameters
     return Network([engine.tensor(array, requires_grad=True) for array in arrays])
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
 
@@ -12,10 +11,9 @@ from stress import cli
 from stress.lab import command, loss, orders, plots
 from stress.lab.compare import drifts, pairs
 from stress.lab.files import LabError, read
-from stress.lab.loss import Contention, contentions, loss_table, measured, trial
+from stress.lab.loss import Contention
 from stress.lab.policies import POLICIES, Policy, through
 from stress.lab.sources import Sample, Source
-from stress.lab.spread import Ended, Spreading, spread_table, spreads
 
 FIELDS = {"schema", "command", "environment", "settings", "samples", "exit_code"}
 
@@ -307,26 +305,7 @@ def test_what_cannot_be_compared():
         pairs(result("spread"), result("spread"))
 
 
-# loss and spread
-
-
-def test_what_is_lost_is_counted(monkeypatch):
-    plain = Contention(mode="locked", size=600, each=10)
-    assert trial(plain, 0) == (0, 2 * 10 * 600)
-    assert trial(replace(plain, leaves=3), 0) == (0, 2 * 10 * 600)
-    assert trial(replace(plain, share=0.5), 0) == (0, 2 * 10 * 300)
-    real, calls = loss.contribute, iter(range(1000))
-
-    def forgetful(*arguments):
-        if next(calls) % 10:  # every tenth is lost
-            real(*arguments)
-
-    monkeypatch.setattr(loss, "contribute", forgetful)
-    found = measured(plain, 0.0)
-    assert found.trials == ((1200, 12_000),)
-    assert found.rate == 0.1
-    assert found.low < 0.1 < found.high
-    assert "10 %" in loss_table([found]).rows[0]
+# loss
 
 
 def test_a_mode_that_loses_what_it_must_not_is_exit_code_1(tmp_path, capsys, monkeypatch):
@@ -337,31 +316,6 @@ def test_a_mode_that_loses_what_it_must_not_is_exit_code_1(tmp_path, capsys, mon
     monkeypatch.setattr(loss, "contribute", lambda *arguments: None)
     assert lab("loss", "--mode", "locked", "--seconds", 0.05) == 1
     assert "locked loses nothing" in capsys.readouterr().err
-
-
-def test_one_thing_is_changed_at_a_time():
-    for what in contentions("racy", (2, 4)):
-        plain = Contention(sweep=what.sweep)
-        changed = [name for name in ("size", "leaves", "share", "threads")
-                   if getattr(what, name) != getattr(plain, name)]  # fmt: skip
-        assert changed in ([], [what.sweep.split()[0]])
-
-
-def test_spread_over_seeds_and_repeats():
-    what = Spreading(("serial", "ordered"), seeds=2, repeats=2, epochs=1)
-    found = list(spreads(what, lambda note: None))
-    for mode in what.modes:
-        hashes = [end.hash for end in found if end.mode == mode]
-        assert len(set(hashes)) == 2  # one for each seed
-    assert all(0.3 < end.accuracy < 1 for end in found)
-
-
-def test_the_table_tells_seeds_from_repeats():
-    found = [Ended("racy", seed, repeat, f"{seed} {repeat and seed}", seed + repeat * seed, 0.5)
-             for seed in (0, 1) for repeat in (0, 1)]  # fmt: skip
-    assert spread_table(found).rows == [
-        ("racy", "2", "1 of 2", "0.7500", "0.7500", "0.25000", "50.00 %")
-    ]
 
 
 # report
