@@ -291,7 +291,9 @@ def report(args: argparse.Namespace) -> Exit:
     """Plots of all results in a folder."""
     from stress.lab import plots
 
-    drawn = plots.draw(args.folder)
+    drawn, skipped = plots.draw(args.folder)
+    for why in skipped:
+        print(f"skipped: {why}", file=sys.stderr)
     if not drawn:
         complain(f"{args.folder}: no result with samples; "
                  "`python -m stress lab ... --json` makes one")  # fmt: skip

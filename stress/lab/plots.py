@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from stress.lab.bits import unpacked
 from stress.lab.files import LabError, read
 
 __all__ = ["draw"]
@@ -16,19 +16,25 @@ Found = Mapping[str, Any]
 MISSING = "plots need matplotlib: pip install 'hogwild-engine[lab]'"
 
 
-def draw(folder: Path) -> list[Path]:
-    """Draw every result in ``folder``, each into an .svg beside it; raises ``LabError``."""
+def draw(folder: Path) -> tuple[list[Path], list[str]]:
+    """Draw every result in ``folder``, each into an .svg beside it; raises ``LabError``.
+
+    Returns what was drawn, and what is wrong with the JSON files that were skipped.
+    """
     if not folder.is_dir():
         raise LabError(f"{folder}: is no folder")
     if find_spec("matplotlib") is None:
         raise LabError(MISSING)
-    drawn = []
+    drawn, skipped = [], []
     for path in sorted(folder.glob("*.json")):
-        found = read(path)
-        if found["command"] in PLOTS:
-            drawn.append(path.with_suffix(".svg"))
-            plotted(found, drawn[-1])
-    return drawn
+        try:
+            found = read(path)
+        except LabError as error:  # others may write to the folder too
+            skipped.append(str(error))
+            continue
+        drawn.append(path.with_suffix(".svg"))
+        plotted(found, drawn[-1])
+    return drawn, skipped
 
 
 def plotted(found: Found, target: Path) -> None:
@@ -116,7 +122,7 @@ def training(found: Found, axes: Any) -> None:
         moved = [sum(c != turn for turn, c in enumerate(orders[leaf])) for orders in
                  found["arrivals"]]  # fmt: skip
         axes.step(range(len(moved)), [count + 0.05 * leaf for count in moved], label=name)
-    elements = sum(unpacked(array).size for array in found["parameters"])
+    elements = sum(prod(array["shape"]) for array in found["parameters"])
     axes.set(xlabel="step", ylabel="contributions out of order",
              title=f"Order of additions; {elements:,} parameters")  # fmt: skip
     axes.legend()

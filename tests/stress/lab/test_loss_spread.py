@@ -1,4 +1,4 @@
-"""What is lost is counted, seeds are told from repeats, and long measurements say how far they are."""
+"""What is lost is counted, seeds are told from repeats, and what takes long says how far it is."""
 
 from dataclasses import replace
 

@@ -45,6 +45,8 @@ def test_every_result_has_its_plot(tmp_path):
     write(tmp_path, "spread", samples=[{"mode": "racy", "loss": 0.1}, {"mode": "racy", "loss": 1}])
     write(tmp_path, "record", leaves=["w"], arrivals=[[[0, 1]], [[1, 0]]], hash="x" * 16,
           digests=[["d"]], parameters=[packed(np.ones(3))])  # fmt: skip
+    (tmp_path / "foreign.json").write_text('{"tool": "another"}')
+    write(tmp_path, "broken", samples=[])
     ended = subprocess.run(
         [sys.executable, "-m", "stress", "lab", "report", str(tmp_path)], cwd=TOP,
         capture_output=True, text=True, timeout=55, check=False,
@@ -52,15 +54,22 @@ def test_every_result_has_its_plot(tmp_path):
     assert ended.returncode == 0, ended.stderr
     names = ["loss.svg", "orders.svg", "record.svg", "sources.svg", "spread.svg"]
     assert [Path(line).name for line in ended.stdout.split()] == names
+    skipped = ended.stderr.splitlines()
+    assert len(skipped) == 2
+    assert "skipped: " in skipped[0]
+    assert "broken.json: is damaged: there is no command 'broken'" in skipped[0]
+    assert "foreign.json: is no result of the lab" in skipped[1]
     for name in names:
         assert ElementTree.parse(tmp_path / name).getroot().tag.endswith("svg")
 
 
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
 def test_nothing_to_draw(tmp_path):
+    (tmp_path / "foreign.json").write_text("{")
     ended = subprocess.run(
         [sys.executable, "-m", "stress", "lab", "report", str(tmp_path)], cwd=TOP,
         capture_output=True, text=True, timeout=55, check=False,
     )  # fmt: skip
     assert ended.returncode == 5
+    assert "foreign.json: is not JSON" in ended.stderr
     assert "no result with samples" in ended.stderr
