@@ -138,6 +138,9 @@ def explore(
         targets, Plan(settings, False, schedules), Checkpoint(None, settings), seconds, jobs
     ):
         record.end(explored.result)
+        if args.exitfirst and explored.result.failed:
+            say("-x: stopped at the first failure; not all were explored")
+            return
 
 
 def chosen(args: argparse.Namespace, environment: Environment) -> Choice:

@@ -53,6 +53,7 @@ def explore_all(
                 yield told(search, plan, children[0], shown, now + (ends - now) / left)
         except KeyboardInterrupt:
             for search in waiting:
+                search.interrupted = True
                 if search.tally.schedules:
                     yield told(search, plan, children[0], shown, ends)
             raise

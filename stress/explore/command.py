@@ -120,6 +120,8 @@ def tell(
         code = Exit.INTERRUPTED
     total = sum(result.samples for result in results)
     say(f"\n{summary(found, 0 if interrupted else without)}")
+    if not args.checkpoint and any(item.left and not item.result.failed for item in found):
+        say("with --checkpoint FILE the same command goes on later where it was stopped")
     say(f"{total:,} schedules, each run twice; {args.strategy}, seed {args.seed}; "
         f"exit code {code:d}: {code.meaning}")  # fmt: skip
     if args.json:

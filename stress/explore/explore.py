@@ -205,11 +205,15 @@ def judge(search: Search, rows: Sequence[Row]) -> tuple[Verdict, str]:
 
 def so_far(search: Search) -> str:
     """What was run before the end, and what was not."""
-    words, way = f"the budget ended after {search.tally.schedules:,} schedules", "--budget"
-    if search.limited:
-        words, way = f"stopped after --schedules {search.settings.schedules}", "--schedules"
+    number = f"{search.tally.schedules:,} schedules"
+    words, way = f"the budget ended after {number}", ": a larger --budget"
+    if search.interrupted:
+        words, way = f"interrupted after {number}", ""
+    elif search.limited:
+        words, way = (
+            f"stopped after --schedules {search.settings.schedules}",
+            ": a larger --schedules",
+        )
     if search.settings.strategy == "dfs" and search.done >= 0:
         words += f", every one of up to {search.done} preemptions among them"
-    return f"{words}; {search.left:,} known beginnings are left: a larger {way}" + (
-        "" if search.limited else ", or --checkpoint to go on later"
-    )
+    return f"{words}; {search.left:,} known beginnings are left{way}"

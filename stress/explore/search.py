@@ -56,6 +56,7 @@ class Search:
         self.flying: list[Batch] = []
         self.ends = float("inf")
         self.stopped = False
+        self.interrupted = False  # by Ctrl-C, for good; written by the thread that got it
         self.seconds = 0.0
         self.error: Exception | None = None
 

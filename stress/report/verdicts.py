@@ -89,7 +89,8 @@ def brief(stacks: str) -> str:
 def hint(results: Sequence[Result], cores: int) -> None:
     """Say so where evidence is missing because others use the machine as well."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    unclear = sum(result.verdict == Verdict.INCONCLUSIVE.value for result in results)
+    sampled = (result for result in results if not result.params.explored)
+    unclear = sum(result.verdict == Verdict.INCONCLUSIVE.value for result in sampled)
     if unclear and load > BUSY * cores:
         say(f"the machine is busy (load {load:.0f} on {cores} cores), so {unclear} runs saw too "
             "little: run again when it is idle, or with more --budget")  # fmt: skip

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from stress import cli, record, run
 from stress.core.result import Result
 from stress.core.scenario import Params
+from stress.report.verdicts import hint
 
 TOP = Path(__file__).parents[2]
 
@@ -77,6 +79,8 @@ def test_ctrl_c_tells_what_was_explored_until_then(tmp_path):
                        "--json", out)  # fmt: skip
     assert "exit code 2" in said
     assert "replay accumulate.ones:" in said
+    assert "interrupted after" in said
+    assert "budget" not in said
     kept = json.loads(out.read_text("utf-8"))
     assert {result["name"] for result in kept["results"]} == {"accumulate.ones"}
 
@@ -145,3 +149,25 @@ def test_an_interrupt_before_the_run_is_exit_code_2(monkeypatch):
 
     monkeypatch.setattr(run, "introduce", interrupt)
     assert cli.main(["run"]) == 2
+
+
+@pytest.mark.parametrize(("options", "explored"), [([], 3), (["-x"], 1)])
+def test_x_stops_what_is_explored_as_well(ending, monkeypatch, options, explored):
+    begun = []
+
+    def explore_all(*arguments):
+        for size in range(3):
+            begun.append(size)
+            params = Params("racy", size=size, explored=True)
+            yield SimpleNamespace(result=Result(1, "made.up", params, "FAIL"))
+
+    monkeypatch.setattr(run, "explore_all", explore_all)
+    assert ending("PASS", options=["--profile", "nightly", "-t", "ones", *options]) == 1
+    assert len(begun) == explored
+
+
+@pytest.mark.parametrize(("explored", "told"), [(True, False), (False, True)])
+def test_others_on_the_machine_explain_only_what_was_sampled(monkeypatch, capsys, explored, told):
+    monkeypatch.setattr(os, "getloadavg", lambda: (9.0, 9.0, 9.0), raising=False)
+    hint([Result(1, "made.up", Params("racy", explored=explored), "INCONCLUSIVE")], cores=2)
+    assert ("the machine is busy" in capsys.readouterr().out) is told

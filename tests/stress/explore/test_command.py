@@ -136,8 +136,14 @@ def test_what_has_no_end_leaves_time_for_what_has_one(tmp_path, capsys):
     path.write_text(MINE + LONG)
     command = ["explore", "--all", "--scenarios", str(path), "--jobs", "1", "--budget", "3s"]
     assert main([*command, "--json", str(out)]) == Exit.PASS
-    assert "2 INCONCLUSIVE; 2 PASS" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 INCONCLUSIVE; 2 PASS" in said
+    assert "with --checkpoint FILE the same command goes on" in said
     report = json.loads(out.read_text())
+    reasons = [result["reason"] for result in report["results"] if result["reason"]]
+    assert all(
+        reason.endswith("left: a larger --budget") for reason in reasons
+    )  # `run` has no other
     _, long, bump, _ = report["explored"]
     assert (long["exhaustive"], bump["exhaustive"], bump["preemptions_done"]) == (False, True, 2)
     assert long["preemptions_done"] in (0, 1)
