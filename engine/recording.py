@@ -109,7 +109,9 @@ def _record_several(
 
 
 def _shares(ans: np.ndarray, source: np.ndarray) -> bool:
-    """Whether ``ans`` is a view of ``source``, and not of a copy that was made on the way."""
+    """Whether ``ans`` is ``source`` or a view of it, and not of a copy that was made on the way."""
+    if ans is source:
+        return True
     base = ans.base
     if base is None:
         return False

@@ -74,10 +74,10 @@ setitem = op(
 def _view_write(x: Value, value: Value, chain: Chain) -> Value:
     out = np.array(x, order="C")
     places = _places(x.shape, chain)
-    if places.dtype.kind == "c":
-        out.reshape(-1)[places.real.astype(np.intp) // 2] = value
-    else:  # a part of complex numbers
+    if places.dtype.kind == "f" and out.dtype.kind == "c":  # a part of complex numbers
         out.reshape(-1).view(out.real.dtype)[places.astype(np.intp)] = value
+    else:
+        out.reshape(-1)[places.real.astype(np.intp) // 2] = value
     return out
 
 

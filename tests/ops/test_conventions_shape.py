@@ -58,6 +58,8 @@ VIEWS = {
     "iteration": lambda x: list(x)[1],
     "trim_zeros": lambda x: np.trim_zeros(x),
     "view_as": lambda x: x.view_as(engine.zeros(6, 2)),
+    "np.real": lambda x: np.real(x),
+    "np.positive": lambda x: np.positive(x),
 }
 
 
@@ -81,7 +83,9 @@ def test_a_view_shares_memory_and_a_write_through_it_its_history(view):
     assert gradient(lambda x: view(base), x) == through.reshape(3, 4).tolist()
 
 
-@pytest.mark.parametrize("name", ["split", "chunk", "unbind", "diagonal", "flip", "overlapping"])
+@pytest.mark.parametrize(
+    "name", ["split", "chunk", "unbind", "diagonal", "flip", "overlapping", "np.real"]
+)
 def test_a_write_through_a_view_is_noticed_by_who_saved_the_whole(name):
     x = leaf()
     base = x * 1
@@ -105,6 +109,9 @@ def test_parts_of_a_leaf_are_not_written_to_and_broadcast_views_are_read_only():
     x = leaf()
     with pytest.raises(InPlaceError):
         x.split(2)[0].add_(1)
+    with pytest.raises(InPlaceError):
+        np.real(x).add_(1)
+    assert x.tolist() == X.tolist()
     base = x * 1
     with pytest.raises(EngineError):
         base.expand(2, 3, 4).add_(1)
