@@ -1,8 +1,9 @@
 """Adding at an index where places occur more than once: the gradient of everything that gathers.
 
 ``out[index] += g`` loses all but one of several additions to a place, and ``np.add.at`` is 3 to 20
-times slower than what is done here: vectors for short rows, ``np.bincount`` where there are many
-for a place, sorting for long rows. See ``docs/decisions/0011``.
+times slower for rows than what is done here: ``np.bincount`` for short ones, sorting for long ones.
+It also adds in the dtype at hand, which float16 and float32 are too coarse for: of these more than
+some 16 terms are never added so. See ``docs/decisions/0011``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .op import arange
 
 _FEW = 1024  # elements up to which np.add.at is as fast as anything
 _LONG = 32  # elements of a row from which sorting the rows beats counting their elements
-_OFTEN = 4  # indices for each place from which counting, which adds in float64, is worth its time
+_FULL = 16  # places for each index up to which it pays to visit them all, to make float64 narrower
 
 _BASIC = slice | int | np.integer
 
@@ -34,14 +35,16 @@ def meets_once(index: Any) -> bool:
 
 def add_at(g: Value, index: Any, shape: Shape) -> Value:
     """Zeros of ``shape`` with ``g`` added at ``index``; an index that occurs twice gets both."""
-    if meets_once(index):
+    if not g.size or meets_once(index):
         out = np.zeros(shape, g.dtype)
         out[index] = g
         return out
-    if g.size <= _FEW:
-        out = np.zeros(shape, g.dtype)
-        np.add.at(out, index, g)
-        return out
+    coarse = g.dtype.char in "ef"
+    if g.size <= _FEW and (not coarse or math.prod(shape) <= max(_FULL * g.size, _FEW)):
+        exact = np.dtype("f8") if coarse else g.dtype
+        out = np.zeros(shape, exact)
+        np.add.at(out, index, g.astype(exact, copy=False))
+        return out.astype(g.dtype, copy=False)
     parts = _whole(index if isinstance(index, tuple) else (index,), len(shape))
     if all(map(_is_integers, parts)):
         flat = (math.prod(shape[: len(parts)]), *shape[len(parts) :])
@@ -88,23 +91,21 @@ def _add_along(g: Value, ids: Value, axis: int, shape: Shape) -> Value:
     ids = _positive(ids.reshape(-1), size)
     g = g.reshape(*shape[:axis], len(ids), *shape[axis + 1 :])
     width = g.size // len(ids)
-    out, real = np.zeros(shape, g.dtype), g.dtype.char in "efd"
-    if width == 1 or (width < _LONG and not axis and real):
-        if real and len(ids) > _OFTEN * size:
-            return _count(g, ids, size, width).reshape(shape)
-        np.add.at(out.reshape(-1), _elements(ids, width), g.reshape(-1))  # of vectors, it is fast
+    kind, short = g.dtype.char, width == 1 or (width < _LONG and not axis)
+    if short and (kind == "d" or (kind in "ef" and size <= _FULL * len(ids))):
+        return _count(g, ids, size, width).reshape(shape)
+    out = np.zeros(shape, g.dtype)
+    if width == 1 and kind not in "ef":
+        np.add.at(out.reshape(-1), ids, g.reshape(-1))  # of vectors, this is fast
         return out
-    ids, sums = sum_by_id(ids, g, size, axis)
+    ids, sums = sum_by_id(ids, g.astype("f4") if kind == "e" else g, size, axis)
     out[(slice(None),) * axis + (ids,)] = sums
     return out
 
 
 def _count(g: Value, ids: Value, size: int, width: int) -> Value:
     """Rows of ``width`` elements added in float64, each element counted into its place."""
-    sums = np.bincount(_elements(ids, width), g.reshape(-1), size * width)
+    if width > 1:
+        ids = (ids[:, None] * width + arange(width)).reshape(-1)
+    sums = np.bincount(ids, g.reshape(-1), size * width)
     return sums.astype(g.dtype, copy=False)
-
-
-def _elements(ids: Value, width: int) -> Value:
-    """Indices of rows as indices of all their elements."""
-    return ids if width == 1 else (ids[:, None] * width + arange(width)).reshape(-1)

@@ -61,6 +61,45 @@ def test_sums_are_those_of_add_at(name, dtype):
     np.testing.assert_array_equal(g, before)
 
 
+# Indices and shape: at least half of the indices are 0, so that one place gets many terms.
+CROWDS = {
+    "few, of few": (1000, (50,)),
+    "few, of many": (1000, (1_000_000,)),
+    "few rows": (250, (300, 4)),
+    "few rows of many": (250, (200_000, 4)),
+    "few long rows": (30, (9000, 32)),
+    "vectors": (20_000, (30,)),
+    "vectors, one for a place": (20_000, (20_000,)),
+    "vectors, of many": (2000, (200_000,)),
+    "rows": (20_000, (6000, 8)),
+    "rows, of many": (2000, (100_000, 8)),
+    "rows of 31": (5000, (1500, 31)),
+    "rows of 32": (5000, (1500, 32)),
+    "rows of 64": (5000, (100, 64)),
+}
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [("float16", 5e-4), ("float32", 1e-6)])
+@pytest.mark.parametrize(("count", "shape"), CROWDS.values(), ids=CROWDS)
+def test_many_terms_of_one_place_are_added_as_exactly_as_the_dtype_can_tell(
+    count, shape, dtype, rtol
+):
+    """Whatever the width of a row, and however large the table: float16 stops at 256 otherwise."""
+    index = np.where(RNG.random(count) < 0.5, 0, RNG.integers(0, shape[0], count))
+    g = RNG.random((count, *shape[1:])).astype(dtype)
+    expected = np.zeros(shape)
+    np.add.at(expected, index, g.astype("f8"))
+    np.testing.assert_allclose(add_at(g, index, shape), expected, rtol=rtol, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_nothing_at_no_place(dtype):
+    index = np.zeros(0, int)
+    found = add_at(np.zeros((0, 3), dtype), index, (5000, 3))
+    assert found.dtype == dtype
+    assert not found.any()
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_what_is_said_to_meet_once_does(name):
     shape, index = CALLS[name]
