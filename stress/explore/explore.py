@@ -28,6 +28,10 @@ ENDS = {
     "endless": "it never came to its end",
     STUCK: "a thread waits for what is not in control: make your locks with engine.sync.lock()",
 }
+CAUSES = (
+    "Likely causes: a clock, random numbers without a seed, a threading.local, or what else one "
+    "schedule leaves to the next"
+)
 NO_RACE = (
     "nothing could race: no actor came to a point while another thread was under way. `run` is for "
     "actors without points; or announce points of your own with engine.sync.hook (docs/stress.md)"
@@ -186,7 +190,7 @@ def judge(search: Search, rows: Sequence[Row]) -> tuple[Verdict, str]:
     if error is not None:
         return VERDICTS.get(type(error), Verdict.ERROR), str(error)
     if tally.unsteady:
-        return Verdict.ERROR, f"not deterministic under control: {tally.unsteady}"
+        return Verdict.ERROR, f"not deterministic under control: {tally.unsteady}. {CAUSES}"
     if tally.skipped:
         return Verdict.SKIPPED, tally.skipped
     if not tally.schedules:

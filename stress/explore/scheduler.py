@@ -27,6 +27,8 @@ from stress.explore.troupe import Player, Troupe
 
 __all__ = ["Abort", "Chooser", "Control", "Decision", "Event", "Resource", "Strand"]
 
+MOST = 256  # threads in a schedule: their numbers are bytes
+CROWDED = "too many threads"
 STEPS = 20_000  # points in a schedule, from which on it is taken to be endless
 PATIENCE = 10.0  # seconds without a point, from which on a thread is taken to be out of control
 FRAMES = 6  # of a thread out of control that are shown, the innermost ones
@@ -198,6 +200,8 @@ class Control:
 
     def start(self, target: Callable[[], object], name: str) -> Strand:
         """A new controlled thread; it begins when it is chosen."""
+        if len(self.strands) == MOST:
+            self._break_off(CROWDED)
         player = self._troupe.enter()  # raises where there can be no more, and nothing has changed
         strand = Strand(len(self.strands), name, player, target)
         self._by_number[player.number] = strand

@@ -42,23 +42,28 @@ class Search:
 
     The beginnings of schedules wait in ``levels``, by the preemptions that they cost, and all of
     one level are run before the next begins: so a schedule of few preemptions is found first.
-    Everything is guarded by ``changed``.
+    Where a schedule differs from itself all begins anew, once, with ``fresh`` threads for each: it
+    may have left something in them. Everything is guarded by ``changed``.
     """
 
     def __init__(self, target: Target, settings: Settings) -> None:
         self.target, self.settings = target, settings
         self.changed = threading.Condition()
-        self.tally = Tally()
         self.bound = target.find().bound if settings.bound is None else settings.bound
-        self.levels: list[deque[bytes]] = [deque() for _ in range(self.bound + 1)]
-        self.levels[0].append(b"")
-        self.number = 0  # of the next schedule, where they are numbered
+        self._begin(fresh=False)
         self.flying: list[Batch] = []
         self.ends = float("inf")
         self.stopped = False
         self.interrupted = False  # by Ctrl-C, for good; written by the thread that got it
         self.seconds = 0.0
         self.error: Exception | None = None
+
+    def _begin(self, *, fresh: bool) -> None:
+        self.fresh = fresh
+        self.tally = Tally()
+        self.levels: list[deque[bytes]] = [deque() for _ in range(self.bound + 1)]
+        self.levels[0].append(b"")
+        self.number = 0  # of the next schedule, where they are numbered
 
     # What is left.
 
@@ -86,8 +91,12 @@ class Search:
         most = self.settings.schedules
         if most is None:
             return BATCH
-        flying = sum(len(batch.items) for batch in self.flying)
+        flying = sum(len(batch.items) for batch in self._counted())
         return most - self.tally.schedules - flying
+
+    def _counted(self) -> list[Batch]:
+        """What is running, but for what was begun before all began anew."""
+        return [batch for batch in self.flying if batch.fresh == self.fresh]
 
     def _next(self) -> Batch | None:
         most = min(BATCH, self._room())
@@ -95,7 +104,7 @@ class Search:
             first, self.number = self.number, self.number + most
             return self._batch(numbers=tuple(range(first, first + most)))
         cost = next((cost for cost, level in enumerate(self.levels) if level), None)
-        if cost is None or any(batch.level < cost for batch in self.flying):
+        if cost is None or any(batch.level < cost for batch in self._counted()):
             return None  # those that are running may find one that is cheaper
         level = self.levels[cost]
         share = min(most, -(-len(level) // 2))  # another process wants some, too
@@ -107,7 +116,7 @@ class Search:
         settings, seconds = self.settings, max(0.0, min(PIECE, self.ends - monotonic()))
         return Batch(
             self.target, settings.strategy, level, self.bound, settings.depth, settings.seed,
-            begun, numbers, seconds,
+            begun, numbers, seconds, self.fresh,
         )  # fmt: skip
 
     # What came of the rest.
@@ -116,17 +125,21 @@ class Search:
         """Count what a batch came to, and put in line what it left and found."""
         with self.changed:
             self.flying.remove(batch)
-            merge(self.tally, found)
-            self._put_back(batch, found.left)
-            for cost, beginning in found.todo:
-                self.levels[cost].append(beginning)
+            if found.unsteady and not self.fresh:
+                self._begin(fresh=True)
+            elif batch.fresh == self.fresh:
+                merge(self.tally, found)
+                self._put_back(batch, found.left)
+                for cost, beginning in found.todo:
+                    self.levels[cost].append(beginning)
             self.changed.notify_all()
 
     def give_up(self, batch: Batch, error: Exception) -> None:
         """A batch failed as a whole: its process hung, died, or raised."""
         with self.changed:
             self.flying.remove(batch)
-            self._put_back(batch, batch.items)
+            if batch.fresh == self.fresh:
+                self._put_back(batch, batch.items)
             self.error = self.error or error
             self.changed.notify_all()
 
@@ -141,14 +154,14 @@ class Search:
     def exhausted(self) -> bool:
         """Whether every schedule within the bound has been run."""
         with self.changed:
-            return self.settings.strategy == "dfs" and not self.flying and not any(self.levels)
+            return self.settings.strategy == "dfs" and not self._counted() and not any(self.levels)
 
     @property
     def done(self) -> int:
         """Preemptions up to which every schedule has been run; -1: not even those without any."""
         with self.changed:
             waiting = [cost for cost, level in enumerate(self.levels) if level]
-            waiting += [batch.level for batch in self.flying]
+            waiting += [batch.level for batch in self._counted()]
         return min(waiting, default=self.bound + 1) - 1
 
     def spares(self, other: Search) -> bool:
@@ -201,9 +214,9 @@ class Search:
         """All of it, for a file; what is running counts as not begun."""
         with self.changed:
             levels = [[item.hex() for item in level] for level in self.levels]
-            for batch in self.flying:
+            for batch in self._counted():
                 levels[batch.level] += [item.hex() for item in batch.beginnings]
-            number = min([self.number, *(n for batch in self.flying for n in batch.numbers)])
+            number = min([self.number, *(n for batch in self._counted() for n in batch.numbers)])
             tally = self.tally
             examples = {
                 key: {**asdict(example), "decisions": example.decisions.hex()}
@@ -213,12 +226,14 @@ class Search:
                 "levels": levels, "number": number, "schedules": tally.schedules,
                 "seconds": self.seconds, "racing": tally.racing, "outcomes": dict(tally.outcomes),
                 "examples": examples, "unsteady": tally.unsteady, "in_place": tally.in_place,
+                "fresh": self.fresh,
             }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from where ``state`` stood."""
         self.levels = [deque(map(bytes.fromhex, level)) for level in state["levels"]]
         self.number, self.seconds = state["number"], state["seconds"]
+        self.fresh = state["fresh"]
         examples = {
             key: Example(**{**example, "decisions": bytes.fromhex(example["decisions"])})
             for key, example in state["examples"].items()

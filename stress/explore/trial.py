@@ -19,6 +19,8 @@ from stress.core.runner import raised_in
 from stress.core.scenario import Observation, Params, Scenario
 from stress.explore.primitives import Controlled
 from stress.explore.scheduler import (
+    CROWDED,
+    MOST,
     PATIENCE,
     STEPS,
     Abort,
@@ -167,8 +169,8 @@ class Lab:
 
     A ``with`` block: it holds the scenario's fixture. Process-wide: one at a time, while nothing
     else uses the engine. ``values``: what leaves hold is in the events, too. ``steps`` and
-    ``patience``: from when on a schedule is endless, or a thread out of control. ``look``: called
-    at the end of each.
+    ``patience``: from when on a schedule is endless, or a thread out of control. ``fresh``: no
+    thread is used in more than one schedule. ``look``: called at the end of each.
     """
 
     def __init__(
@@ -179,10 +181,12 @@ class Lab:
         values: bool = False,
         steps: int = STEPS,
         patience: float = PATIENCE,
+        fresh: bool = False,
         look: Callable[[Ending], object] | None = None,
     ) -> None:
         self.scenario, self.params = scenario, params
         self._look = look
+        self._fresh = fresh
         self._values, self._steps, self._patience = values, steps, patience
         self.outcomes = scenario.outcomes[params.mode](params)
         self._runs = 0
@@ -190,7 +194,7 @@ class Lab:
     def __enter__(self) -> Lab:
         with ExitStack() as stack:  # all is undone where ``prepare`` raises: ``Skip``, say
             stack.enter_context(collector_off())
-            self._troupe = Troupe()
+            self._troupe = Troupe(self._fresh)
             stack.callback(self._troupe.close)
             self._fixture = stack.enter_context(self.scenario.prepare(self.params))
             # The first schedule would make the default pool, with the cores of this machine.
@@ -263,7 +267,12 @@ class Lab:
 
 
 def conclude(control: Control, seen: Sequence[Observation]) -> Schedule:
-    """What a schedule came to."""
+    """What a schedule came to; raises ``ValueError`` for one that no list can write down."""
+    if control.failure == CROWDED:
+        raise ValueError(
+            f"more than {MOST} threads in one schedule, and decisions can name no more: under "
+            "control (`params.explored`) start fewer"
+        )
     outcomes: dict[str, int] = dict(seen[0].outcomes) if seen else {}
     note = seen[0].note if seen else ""
     if control.failure:

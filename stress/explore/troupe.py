@@ -48,11 +48,13 @@ class Player:
 class Troupe:
     """Players that wait for their next part. Externally synchronised.
 
-    ``over``: the baton of the one who waits for the end of a schedule.
+    ``over``: the baton of the one who waits for the end of a schedule. ``fresh``: each plays one
+    part only, for parts that leave something in their thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: bool = False) -> None:
         self.over = Baton()
+        self._fresh = fresh
         self._free: list[Player] = []
 
     def enter(self) -> Player:
@@ -62,6 +64,8 @@ class Troupe:
     def back(self, players: Iterable[Player]) -> None:
         """They have played their parts, and can play others."""
         self._free += players
+        if self._fresh:
+            self._send_away()
 
     def disturbed(self) -> None:
         """A player that is out of control may still give what it was lent."""
@@ -69,9 +73,12 @@ class Troupe:
 
     def close(self) -> None:
         """Send all away, and wait for their ends."""
+        self._send_away()
+        self.over.close()
+
+    def _send_away(self) -> None:
         for player in self._free:
             player.baton.give()
         for player in self._free:
             player.leave(float(threading.TIMEOUT_MAX))
         self._free.clear()
-        self.over.close()

@@ -42,6 +42,7 @@ class Batch:
     """Schedules to run: with ``dfs``, one from each beginning; else those of these ``numbers``.
 
     ``seconds``: what has not begun after them is left. ``level``: what the beginnings cost.
+    ``fresh``: each in new threads.
     """
 
     target: Target
@@ -53,6 +54,7 @@ class Batch:
     beginnings: tuple[bytes, ...] = ()
     numbers: tuple[int, ...] = ()
     seconds: float = 1.0
+    fresh: bool = False
 
     @property
     def items(self) -> Sequence[bytes | int]:
@@ -120,8 +122,12 @@ def run_all(batch: Batch, report: Report) -> Tally:
     """The same, where the scenario applies."""
     tally, ends = Tally(), monotonic() + batch.seconds
     items = batch.items
-    with Lab(batch.target.find(), batch.target.params) as lab:
-        choosers = strategy(batch, lab)
+    with Lab(batch.target.find(), batch.target.params, fresh=batch.fresh) as lab:
+        steps = 0
+        if batch.strategy == "pct":
+            first = lab.run(Follow())
+            steps, tally.unsteady = len(first.decisions), second_look(lab, first)
+        choosers = strategy(batch, steps)
         for index, item in enumerate(items):
             if tally.failed or tally.unsteady or (index and monotonic() > ends):
                 tally.left = items[index:]
@@ -139,13 +145,12 @@ def run_all(batch: Batch, report: Report) -> Tally:
     return tally
 
 
-def strategy(batch: Batch, lab: Lab) -> Callable[[bytes | int], Chooser]:
-    """Makes who decides, for each item of the batch."""
+def strategy(batch: Batch, steps: int) -> Callable[[bytes | int], Chooser]:
+    """Makes who decides, for each item of the batch. ``steps``: decisions of a schedule."""
     if batch.strategy == "dfs":
         return lambda item: Follow(item if isinstance(item, bytes) else b"")
     if batch.strategy == "random":
         return lambda item: Walk(f"{batch.seed}:{item!r}")
-    steps = len(lab.run(Follow()).decisions)
     return lambda item: Priorities(f"{batch.seed}:{item!r}", depth(batch, item), steps)
 
 
@@ -210,10 +215,11 @@ class Replayed:
 def repeat(
     request: Request, report: Report, look: Callable[[Ending], object] | None = None
 ) -> Replayed:
-    """Run one schedule again and again; ``look`` at the end of each."""
+    """Run one schedule again and again, each time in new threads; ``look`` at the end of each."""
     seen: Counter[str] = Counter()
     problem, before = "", None
-    with Lab(request.target.find(), request.target.params, values=True, look=look) as lab:
+    scenario, params = request.target.find(), request.target.params
+    with Lab(scenario, params, values=True, fresh=True, look=look) as lab:
         for number in range(request.times):
             chooser = Follow(request.decisions)
             schedule = lab.run(chooser)
@@ -228,10 +234,12 @@ def repeat(
 def shrink(request: Request, report: Report) -> Minimal:
     """A smaller schedule that comes to the same."""
     scenario, params = request.target.find(), request.target.params
+    with Lab(scenario, params) as lab:
+        fresh = bool(second_look(lab, lab.run(Follow(request.decisions))))
 
     @contextmanager
     def opened(params: Params) -> Iterator[Run]:
-        with Lab(scenario, params) as lab:
+        with Lab(scenario, params, fresh=fresh) as lab:
             yield lab.run
 
     fewer = smaller(scenario, params)

@@ -217,6 +217,8 @@ def test_what_is_not_deterministic_is_reported_with_the_first_difference(scenari
     assert explored.result.verdict == "ERROR"
     assert "not deterministic under control" in explored.result.reason
     assert words in explored.result.reason
+    assert "Likely causes: a clock, random numbers" in explored.result.reason
+    assert found.fresh  # new threads were no help
 
 
 @pytest.mark.parametrize(
