@@ -28,6 +28,9 @@ a `Tensor`.
 * **saved**: what a rule keeps for the backward, beside shapes and keywords: inputs, the answer
   (`ans`), or what the forward computed on its way. A write in place to a tensor that was saved
   raises in the backward.
+
+A write to a view is a write to what it views. Of this the one that NumPy's users may not expect is
+`positive`, or `+x`: NumPy makes a copy, here it is a view. A copy is made by `clone` and `np.copy`.
 """
 
 _TITLES = {

@@ -108,7 +108,7 @@ def _hardswish(input: Value) -> Value:
 
 
 def _hardswish_pull(g: Value, input: Value) -> Value:
-    bent = only(g * (input * (1 / 3) + 0.5), np.greater(input, -3))
+    bent = only(g * (input * (1 / 3) + 0.5), np.logical_not(np.less_equal(input, -3)))
     return chosen(np.greater_equal(input, 3), g, bent)
 
 

@@ -23,7 +23,7 @@ def flat(g: Value) -> Value:
 
 
 def _positive(x: Value) -> Value:
-    """The same elements: a view, as PyTorch answers the tensor itself."""
+    """The same elements: a view, as PyTorch answers the tensor itself, and not NumPy's copy."""
     return np.positive(x) if x.dtype.kind == "b" else x[...]  # which NumPy refuses
 
 

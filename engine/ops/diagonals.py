@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -10,6 +11,8 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..values import Shape, Value
 from .choice import only
 from .op import Op, composed, op
+
+_KEPT = 1 << 16  # elements up to which a mask is kept for the next matrix of the same size
 
 
 def _diagonal(x: Value, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
@@ -68,9 +71,14 @@ def _trace(x: Value, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     return np.sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
-@lru_cache(maxsize=16)  # few, because one may be as large as a matrix
-def _below(rows: int, columns: int, k: int, others: bool = False) -> Value:
+def _below(rows: int, columns: int, k: Any, others: bool = False) -> Value:
     """What lies on or below diagonal ``k``, or all ``others``. Shared, read-only: immutable."""
+    make = _mask if rows * columns <= _KEPT else _mask.__wrapped__
+    return make(rows, columns, int(k), others)
+
+
+@lru_cache(maxsize=16)
+def _mask(rows: int, columns: int, k: int, others: bool) -> Value:
     mask = np.tri(rows, columns, k, dtype=bool)
     mask = np.logical_not(mask) if others else mask
     mask.flags.writeable = False
@@ -87,7 +95,7 @@ def _tril(x: Value, k: int = 0) -> Value:
 
 
 def _triu(x: Value, k: int = 0) -> Value:
-    return only(x, _below(*_sizes(x), k - 1, others=True))
+    return only(x, _below(*_sizes(x), int(k) - 1, others=True))
 
 
 composed("diag_embed", _diag_embed, "x", also="make_diagonal")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..values import Shape, Value
 from .indexing import argwhere, flat_places, getitem, places, put, take
@@ -28,7 +29,7 @@ def _constant(index: Value) -> Any:
 
 def _slices(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
     """The index that is ``part`` along ``axis`` and takes the others whole."""
-    return (slice(None),) * (axis % ndim) + (part,)
+    return (slice(None),) * normalize_axis_index(axis, ndim) + (part,)
 
 
 # -- reading ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..sparse import RowSparse
 from ..values import Shape, Value
@@ -111,9 +112,9 @@ def places(indices: Value, axis: int, shape: Shape) -> tuple[Value, ...]:
 def flat_places(indices: Value, axis: int, shape: Shape) -> Value | None:
     """``indices`` along ``axis`` as indices of the flattened array, for which NumPy is three times
     as fast; None where they are few, do not go over all of ``shape``, or are not in its bounds."""
-    axis = axis % len(shape) if shape else 0
     if indices.size < _MANY or indices.dtype != np.int64 or indices.ndim != len(shape):
         return None
+    axis = normalize_axis_index(axis, len(shape))
     if indices.shape != (*shape[:axis], indices.shape[axis], *shape[axis + 1 :]):
         return None
     if np.maximum.reduce(indices.view(np.uint64), axis=None) >= shape[axis]:  # or negative

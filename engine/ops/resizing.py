@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..errors import NotSupportedError
 from ..values import Shape, Value
@@ -76,7 +76,7 @@ def _pad(x: Value, pad_width: Any, mode: str = "constant", constant_values: Any 
 def _widths(pad_width: Any, ndim: int) -> tuple[tuple[int, int], ...]:
     """(before, after) for each axis, of the forms that NumPy allows."""
     if isinstance(pad_width, dict):
-        given = {axis % ndim: width for axis, width in pad_width.items()}
+        given = {normalize_axis_index(axis, ndim): width for axis, width in pad_width.items()}
         pad_width = [np.broadcast_to(given.get(axis, 0), 2) for axis in range(ndim)]
     pairs: Any = np.asarray(pad_width)
     if pairs.shape != (ndim, 2):
@@ -87,11 +87,12 @@ def _widths(pad_width: Any, ndim: int) -> tuple[tuple[int, int], ...]:
 
 
 def _frame(x: Value, pad_width: Any, constant_values: Any = 0) -> Value:
-    if np.ndim(constant_values):  # one for each side
-        return np.pad(x, pad_width, constant_values=constant_values)
+    number = isinstance(constant_values, int | float)
+    if x.ndim and not (number and (x.dtype.kind in "fc" or not constant_values)):
+        return np.pad(x, pad_width, constant_values=constant_values)  # a pair, or one that it casts
     shape = tuple(lo + n + hi for (lo, hi), n in zip(pad_width, x.shape, strict=True))
     out = np.zeros(shape, x.dtype)
-    if constant_values:
+    if x.ndim and constant_values:
         out.fill(constant_values)
     out[_inside(pad_width, x.shape)] = x
     return out
@@ -146,7 +147,7 @@ def _plain(obj: Any) -> Any:
 def _trim_zeros(filt: Value, trim: str = "fb", axis: int | Sequence[int] | None = None) -> Value:
     """A view without the zeros at the ends, ``"f"``: in front, ``"b"``: at the back."""
     found = np.asarray(argwhere(filt))
-    axes = range(filt.ndim) if axis is None else np.atleast_1d(axis) % filt.ndim
+    axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim)
     index = [slice(None)] * filt.ndim
     for at in axes:
         places = found[:, at]

@@ -120,6 +120,7 @@ ACTIVATIONS: Points = {
         [[0.0, 0.0]],
     ),
     "hardswish inside": (lambda lib, x: F(lib).hardswish(x), [[-3.5, 0.0, 3.5]], [[0.0, 0.5, 1.0]]),
+    "hardsigmoid of NaN": (lambda lib, x: F(lib).hardsigmoid(x), [[NAN]], [[0.0]]),
     "hardshrink at its bounds": (lambda lib, x: F(lib).hardshrink(x), [[-0.5, 0.5]], [[0.0, 0.0]]),
     "softshrink at its bounds": (lambda lib, x: F(lib).softshrink(x), [[-0.5, 0.5]], [[0.0, 0.0]]),
     "threshold at it": (lambda lib, x: F(lib).threshold(x, 1.0, 2.0), [[1.0]], [[0.0]]),
@@ -175,6 +176,14 @@ def test_slopes_of_functions(lib, point):
 @each(ACTIVATIONS)
 def test_slopes_of_activations(lib, point):
     check(lib, point)
+
+
+@pytest.mark.parametrize("size", [1, 5000])
+def test_hardswish_of_nan_slopes_by_nan(size):
+    """PyTorch: by NaN where it goes by vectors, by 1 in the rest of an array."""
+    x = engine.tensor(np.full(size, NAN), requires_grad=True)
+    F(engine).hardswish(x).sum().backward()
+    assert np.isnan(x.grad.numpy()).all()
 
 
 @each(CHOICES)

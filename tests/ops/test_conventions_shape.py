@@ -287,6 +287,8 @@ def test_interpolation_at_a_knot_and_outside():
 
 # Refusals
 
+ROWS, MANY = np.zeros((3, 4), int), np.zeros((2, 4096), int)
+
 
 @pytest.mark.parametrize(
     ("call", "error"),
@@ -295,6 +297,22 @@ def test_interpolation_at_a_knot_and_outside():
         (lambda x: x.select(0, 3), IndexRangeError),
         (lambda x: x.gather(1, engine.tensor([[9]])), IndexRangeError),
         (lambda x: x.gather(1, engine.tensor([0])), ShapeError),
+        *[
+            (call, IndexRangeError)
+            for axis in (2, 5, -3)
+            for call in (
+                lambda x, axis=axis: x.gather(axis, ROWS),
+                lambda x, axis=axis: engine.zeros(2, 4096).gather(axis, MANY),
+                lambda x, axis=axis: x.scatter_add(axis, ROWS, x),
+                lambda x, axis=axis: engine.zeros(2, 4096).scatter_add(axis, MANY, x[0, 0]),
+                lambda x, axis=axis: x.select(axis, 0),
+                lambda x, axis=axis: x.narrow(axis, 0, 1),
+                lambda x, axis=axis: x.index_add(axis, ROWS[0], x),
+                lambda x, axis=axis: x.index_fill(axis, ROWS[0], 1.0),
+                lambda x, axis=axis: np.pad(x, {axis: 1}),
+                lambda x, axis=axis: np.trim_zeros(x, axis=axis),
+            )
+        ],
         (lambda x: x.take([0.5], axis=0), OperandError),
         (lambda x: x.take([0], axis=1, sparse=True), ShapeError),
         (lambda x: x.split((1, 1)), ShapeError),
@@ -320,38 +338,3 @@ def test_interpolation_at_a_knot_and_outside():
 def test_what_makes_no_sense_is_refused(call, error):
     with pytest.raises(error):
         call(leaf())
-
-
-# Padding, PyTorch's way
-
-PADS = [
-    ((1, 2), {}),
-    ((1, 2, 0, 1), {"value": 1.5}),
-    ((-1, 2), {}),
-    ((1, -2, -1, 1), {}),
-    ((), {}),
-    ((1, 2, 2, 1), {"mode": "reflect"}),
-    ((1, 2, 2, 1), {"mode": "replicate"}),
-    ((1, 2, 2, 1), {"mode": "circular"}),
-]
-
-
-@pytest.mark.parametrize(("widths", "keywords"), PADS)
-def test_functional_pad_is_pytorchs(widths, keywords):
-    torch = pytest.importorskip("torch")
-    values = np.arange(24.0).reshape(1, 2, 3, 4)[:, :, :, : 4 if len(widths) > 2 else 3]
-    values = values if len(widths) > 2 else values[0]
-    ours, theirs = leaf(values), torch.tensor(values, requires_grad=True)
-    out = engine.nn.functional.pad(ours, widths, **keywords)
-    expected = torch.nn.functional.pad(theirs, widths, **keywords)
-    assert out.tolist() == expected.tolist()
-    weights = np.arange(1.0, 1 + out.numel()).reshape(out.shape)
-    (out * weights).sum().backward()
-    (expected * torch.tensor(weights)).sum().backward()
-    assert ours.grad.tolist() == theirs.grad.tolist()
-
-
-@pytest.mark.parametrize("widths", [(1,), (1, 1, 1, 1, 1, 1)])
-def test_functional_pad_refuses_other_widths(widths):
-    with pytest.raises(EngineError):
-        engine.nn.functional.pad(leaf(), widths)
