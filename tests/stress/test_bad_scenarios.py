@@ -225,9 +225,9 @@ def test_a_run_that_is_killed_leaves_what_it_found(source, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     seen = read(out)
-    assert len(seen.results) >= 4
-    assert len({result.params.seed for result in seen.results}) >= 2  # every round has its own
+    assert len(seen.results) == 2  # one for each configuration, whatever the rounds
+    assert max(result.params.seed for result in seen.results) >= 1  # the last round's
     assert seen.exit_code is None
     ended = stress("report", out)
-    assert ended.returncode == 0
-    assert "did not come to its end" in ended.stdout
+    assert ended.returncode == 2
+    assert "2 of 2 planned were run" in ended.stdout
