@@ -38,7 +38,7 @@ STUCK = "stuck"  # the outcome of a thread that waits for what is not in control
 CHUNKS = 2  # parts of an unlocked addition in place, each read and stored by itself
 SHOWN = 8  # elements of a gradient that are shown
 ACTOR = "actor "  # how the names of actors begin
-TIDY = 200  # schedules between two collections of garbage
+TIDY = 200  # schedules between two collections of garbage, and between two sets of threads
 
 # The classes of outcomes, the worst first.
 WORST = (
@@ -209,6 +209,7 @@ class Lab:
         """Run one schedule. Raises what the scenario's own set-up or arbiter raises."""
         self._runs += 1
         if self._runs % TIDY == 0:
+            self._troupe.send_away()  # who stays keeps memory; without the GIL more and more of it
             gc.collect()
         control = Control(chooser, self._troupe, steps=self._steps, patience=self._patience)
         ending = Ending()
@@ -315,11 +316,16 @@ def reports(into: list[BaseException]) -> Iterator[None]:
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """No collection of garbage at a moment that nobody decided, for the block. Process-wide."""
+    """No collection of garbage at a moment that nobody decided, for the block. Process-wide.
+
+    One at its end: blocks that follow each other at once leave the collector no moment of its own,
+    and without the GIL it does not come by itself soon enough.
+    """
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.collect()
         if was:
             gc.enable()

@@ -65,7 +65,7 @@ class Troupe:
         """They have played their parts, and can play others."""
         self._free += players
         if self._fresh:
-            self._send_away()
+            self.send_away()
 
     def disturbed(self) -> None:
         """A player that is out of control may still give what it was lent."""
@@ -73,10 +73,11 @@ class Troupe:
 
     def close(self) -> None:
         """Send all away, and wait for their ends."""
-        self._send_away()
+        self.send_away()
         self.over.close()
 
-    def _send_away(self) -> None:
+    def send_away(self) -> None:
+        """Let all who are free end; others will be found."""
         for player in self._free:
             player.baton.give()
         for player in self._free:

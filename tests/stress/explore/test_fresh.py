@@ -1,14 +1,18 @@
 """Where schedules leave something in their threads, each gets new ones."""
 
 import threading
+from weakref import WeakSet
 
 import pytest
 
 from engine import sync
 from stress.core.outcome import acceptable, forbidden
 from stress.core.scenario import Observation
+from stress.explore import trial
 from stress.explore.explore import Plan, conclude
 from stress.explore.search import Search, Settings
+from stress.explore.strategies import Follow
+from stress.explore.trial import Lab
 from stress.explore.work import Request, repeat, run_batch, shrink
 from tests.stress.explore.toys import HERE, PARAMS, aim, searched, steps, toy
 
@@ -99,3 +103,29 @@ def test_there_are_as_many_threads_as_decisions_can_name(threads):
     with pytest.raises(ValueError, match=r"more than 256 threads in one schedule"):
         repeat(Request(aim(crowd, PARAMS), b"", times=1), lambda number: None)
     assert not [thread for thread in threading.enumerate() if thread.name == "more"]
+
+
+def test_garbage_is_gone_when_the_last_schedule_is():
+    """Batches follow each other at once, and each holds the collector off."""
+    left: WeakSet[Cycle] = WeakSet()
+
+    class Cycle:
+        def __init__(self):
+            self.itself = self
+            left.add(self)
+
+    with Lab(toy(lambda state, index: Cycle()), PARAMS) as lab:
+        for _ in range(5):
+            lab.run(Follow())
+        assert len(left) == 10
+    assert not left
+
+
+def test_threads_are_replaced_now_and_then(monkeypatch):
+    """One that stays keeps memory that others have freed, without the GIL more and more of it."""
+    monkeypatch.setattr(trial, "TIDY", 3)
+    met = set()
+    with Lab(toy(lambda state, index: met.add(threading.current_thread())), PARAMS) as lab:
+        for _ in range(8):
+            lab.run(Follow())
+    assert len(met) == 3 * 2
