@@ -107,7 +107,7 @@ def test_there_are_as_many_threads_as_decisions_can_name(threads):
 
 def test_garbage_is_gone_when_the_last_schedule_is():
     """Batches follow each other at once, and each holds the collector off."""
-    left: WeakSet[Cycle] = WeakSet()
+    left: WeakSet[object] = WeakSet()
 
     class Cycle:
         def __init__(self):
