@@ -8,6 +8,7 @@ whose edges lead there. Its backward runs the function again and walks what that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from .creation import rand
 from .errors import RuleError
 from .freeing import new_node
 from .function.node import FunctionNode, Kind
-from .function.saved import check_again, check_version, closed, newer_than
-from .graph import Edge, Leaf, Node, VersionCell, caller
+from .function.saved import check_again, check_version, closed, newer_than, noted, token_of
+from .graph import Edge, Leaf, Node, caller
 from .modes import Stream, state
 from .opnode import OpNode, versions
 from .recording import refresh
@@ -28,6 +29,7 @@ from .runtime.plan import Plan
 from .runtime.pool import current_pool
 from .tensor import Tensor
 from .values import Value
+from .versions import UNDER_WAY, VersionCell
 
 __all__ = ["checkpoint"]
 
@@ -75,10 +77,11 @@ def checkpoint(
     if not state.grad:
         return function(*args, **keywords)
     call = _Call(function, args, keywords, _Replay() if preserve_rng_state else None)
+    before = noted(call.tensors())
     result, base = call.run()
     outputs = [t for t in _tensors(result) if _is_inside(refresh(t), base)]
     if outputs:
-        _collapse(call, outputs, base)
+        _collapse(call, outputs, base, before)
     return result
 
 
@@ -180,8 +183,11 @@ def _frontier(nodes: Sequence[Node], base: int) -> Iterator[Edge]:
                 yield edge
 
 
-def _collapse(call: _Call, outputs: list[Tensor], base: int) -> None:
-    """Put one node that runs ``call`` again in the place of all that it recorded."""
+def _collapse(call: _Call, outputs: list[Tensor], base: int, before: dict[int, Any]) -> None:
+    """Put one node that runs ``call`` again in the place of all that it recorded.
+
+    ``before``: what was `noted` of the arguments before the first run.
+    """
     roots = [_edge(t) for t in outputs]
     nodes = _inside(roots, base)
     frontier = list(dict.fromkeys(_frontier(nodes, base)))
@@ -193,7 +199,7 @@ def _collapse(call: _Call, outputs: list[Tensor], base: int) -> None:
     node.edges = node.frontier = frontier
     node.seq = seq
     node.origin, node.hooks = caller(2), None
-    node.saved, node.claimed = [(call, _versions(call, nodes, base))], False
+    node.saved, node.claimed = [(call, _versions(call, nodes, base, before))], False
     for port, tensor in enumerate(outputs):
         tensor._edge = node, port
         if tensor._view is not None:  # it holds what it is a view of, with all that led there
@@ -210,12 +216,17 @@ def _edge(tensor: Tensor) -> Edge:
 Version = tuple[VersionCell, Any]
 
 
-def _versions(call: _Call, nodes: Sequence[Node], base: int) -> list[Version]:
+def _versions(
+    call: _Call, nodes: Sequence[Node], base: int, before: dict[int, Any]
+) -> list[Version]:
     """The versions of the arguments, and of what a run saved that had not been made inside."""
-    found = {id(cell): (cell, token) for node in nodes for cell, token in _read(node, base)}
-    for tensor in call.tensors():
-        if tensor._cell is not None:
-            found[id(tensor._cell)] = tensor._cell, tensor._cell[0]
+    found: dict[int, Version] = {}
+    given = [
+        (cell, token_of(cell, before)) for t in call.tensors() if (cell := t._cell) is not None
+    ]
+    for cell, token in chain(*(_read(node, base) for node in nodes), given):
+        if id(cell) not in found or found[id(cell)][1] is not UNDER_WAY:
+            found[id(cell)] = cell, token
     return list(found.values())
 
 

@@ -19,16 +19,6 @@ from .exact import ExactSum
 from .hooks import Hook, NodeHooks, RemovableHandle, hooks_of
 from .values import Shape, Value
 
-# One cell, shared by a tensor, its views and its detached aliases. It holds None, or the newest
-# in-place write as (number of writes, where, which thread). Every write installs a new tuple before
-# the first element changes and another one after the last, so comparing by identity misses none,
-# whatever threads do: who saves a value beside a write has the token of its begin, which the end
-# makes stale; who looks at the token, reads the elements, and finds the token again has read none
-# that was written meanwhile. Atomic: the cell is only ever rebound. The stores and loads of a
-# token are ordered with those of the elements by the GIL, or without it by the processor: x86 keeps
-# stores in order, and loads. Others may let a few instructions pass each other.
-VersionCell = list[Any]
-
 Edge = tuple["Node", int]  # (node, which of its outputs)
 Origin = tuple[CodeType, int]  # code and instruction: the line is looked up only when it is needed
 

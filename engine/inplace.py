@@ -7,6 +7,7 @@ which are brought up to date when they are next used.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -14,14 +15,26 @@ import numpy as np
 
 from . import sync
 from .differentiable import Differentiable
-from .errors import IndexRangeError, InferenceError, InPlaceError, OperandError, ShapeError
+from .errors import (
+    ArgumentError,
+    IndexRangeError,
+    InferenceError,
+    InPlaceError,
+    OperandError,
+    ShapeError,
+)
 from .graph import Leaf, Origin, caller
 from .modes import state
 from .ops.op import OPS
 from .recorded import INFERENCE, Recorded, from_array
 from .recording import record, refresh
+from .values import Shape
+from .versions import begin, count, end
 
 Scalar = bool | int | float
+
+_SCALARS = (bool, int, float, complex, np.generic)
+_REFUSALS = (TypeError, ValueError, IndexError, OverflowError)  # what NumPy raises
 
 
 class Writable(Differentiable):
@@ -33,43 +46,31 @@ class Writable(Differentiable):
         """Whether it was made in inference mode."""
         return self._cell is INFERENCE
 
-    def _writes(self, where: Origin) -> Any:
-        """Note that a write begins, so that a backward that has looked before looks again.
+    def _store(self, where: Origin, store: Callable[..., Any], *args: Any) -> None:
+        """Call ``store``, which changes elements, and note its begin and end.
 
-        Until `_wrote` the count stays, but the token is another one. Returns both tokens.
+        Also where it raises: nobody knows what it has changed by then. So what can be refused is
+        refused before.
         """
-        cell = self._cell
-        if cell is None or cell is INFERENCE:
-            return None
-        former = cell[0]
-        cell[0] = began = (former[0] if former else 0, where, sync.ident())
-        return former, began
+        cell = None if self._cell is INFERENCE else self._cell
+        hook = sync.hook
+        try:
+            if cell is not None:
+                begin(cell, where)
+            if hook is not None:
+                hook("value.write", self)
+            store(*args)
+            if hook is not None:
+                hook("value.written", self)
+        finally:
+            if cell is not None:
+                end(cell, where)
 
     def _wrote(self, where: Origin) -> None:
-        """Note a write to the elements, so that a backward that saved them raises."""
+        """Count a write to the elements that nobody has announced."""
         cell = self._cell
         if cell is not None and cell is not INFERENCE:
-            cell[0] = (cell[0][0] + 1 if cell[0] else 1, where, sync.ident())
-
-    def _begin(self, where: Origin) -> Any:
-        """`_writes`, announced."""
-        tokens = self._writes(where)
-        hook = sync.hook
-        if hook is not None:
-            hook("value.write", self)
-        return tokens
-
-    def _end(self, where: Origin) -> None:
-        """`_wrote`, announced."""
-        hook = sync.hook
-        if hook is not None:
-            hook("value.written", self)
-        self._wrote(where)
-
-    def _unwritten(self, tokens: Any) -> None:
-        """Undo `_begin`: the write was refused, and no element has changed."""
-        if tokens is not None and self._cell is not None and self._cell[0] is tokens[1]:
-            self._cell[0] = tokens[0]
+            count(cell, where)
 
     @property
     def _version(self) -> int:
@@ -78,7 +79,8 @@ class Writable(Differentiable):
             raise InferenceError("Inference tensors do not track version counter")
         return self._cell[0][0] if self._cell and self._cell[0] else 0
 
-    def _check_writable(self, name: str) -> None:
+    def _check_memory(self, name: str) -> None:
+        """Raise ``InferenceError`` or ``InPlaceError`` where no write is allowed, in any mode."""
         if self.is_inference() and not state.inference:
             raise InferenceError(
                 f"{name}: Inplace update to inference tensor outside InferenceMode is not "
@@ -89,6 +91,9 @@ class Writable(Differentiable):
                 f"{name}: {self._kind()} is read-only: several of its elements may lie in one "
                 "place (expand), or its memory was given so. Write into a clone()"
             )
+
+    def _check_writable(self, name: str) -> None:
+        self._check_memory(name)
         if not state.grad:
             return
         view = self._view
@@ -126,21 +131,26 @@ class Writable(Differentiable):
                     f"{out.shape}"
                 )
             out = out.astype(self.dtype) if out.dtype != self.dtype else out
-            self._begin(where)
-            np.copyto(self._data, out._data)
-        else:
-            out = None
-            value = other._data if isinstance(other, Recorded) else other
-            tokens = self._begin(where)
-            try:
-                ufunc(self._data, value, out=self._data)
-            except (TypeError, ValueError) as error:
-                self._unwritten(tokens)
-                raise self._refused(f"{op}_", value, error) from error
-        self._end(where)
-        if out is not None:
+            self._store(where, np.copyto, self._data, out._data)
             self._rebase(out)
+        else:
+            value = other._data if isinstance(other, Recorded) else other
+            try:
+                value = self._operand(ufunc, value)
+            except _REFUSALS as error:
+                raise self._refused(f"{op}_", value, error) from error
+            self._store(where, ufunc, self._data, value, self._data)
         return self
+
+    def _operand(self, ufunc: np.ufunc, value: Any) -> Any:
+        """``value`` for ``ufunc`` to take. Raises what NumPy would before it stores anything."""
+        if not isinstance(value, _SCALARS):
+            value = np.asarray(value)
+            _check_fits(value.shape, self._data.shape, spare=0)
+        none = np.empty(0, self._data.dtype)
+        like = np.empty(0, value.dtype) if isinstance(value, np.ndarray) else value
+        ufunc(none, like, none)
+        return value
 
     def _rebase(self, out: Recorded) -> None:
         """Go on with the history of ``out``; so does what this is a view of."""
@@ -158,13 +168,13 @@ class Writable(Differentiable):
         where = caller(3)
         array = value._data if isinstance(value, Recorded) else value
         recorded = self._recorded_write(value)
-        tokens = self._begin(where)
         try:
-            self._data[index] = array
-        except (TypeError, ValueError, IndexError) as error:
-            self._unwritten(tokens)
+            ready = np.asarray(array, self._data.dtype)
+            target = self._data[index].shape
+            _check_fits(ready.shape, target, spare=max(ready.ndim - len(target), 0))
+        except _REFUSALS as error:
             raise self._refused(name, array, error) from error
-        self._end(where)
+        self._store(where, self._data.__setitem__, index, ready)
         if recorded:
             self._rebase(record(OPS["setitem"], (self, value), {"index": index}, self._data))
 
@@ -182,9 +192,7 @@ class Writable(Differentiable):
                 f"{self._kind()}"
             )
         out = out.astype(self.dtype) if out.dtype != self.dtype else out
-        self._begin(where)
-        np.copyto(self._data, out._data)
-        self._end(where)
+        self._store(where, np.copyto, self._data, out._data)
         if recorded:
             self._rebase(out)
         return self
@@ -193,6 +201,8 @@ class Writable(Differentiable):
         kind: type[Exception] = OperandError if isinstance(error, TypeError) else ShapeError
         if isinstance(error, IndexError):
             kind = IndexRangeError
+        elif isinstance(error, OverflowError):
+            kind = ArgumentError
         met = f"{value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else repr(value)
         return kind(f"{name}({self._kind()}, {met}): {error}")
 
@@ -234,6 +244,23 @@ class Writable(Differentiable):
     __isub__ = sub_
     __imul__ = mul_
     __itruediv__ = div_
+
+
+def _check_fits(shape: Shape, target: Shape, spare: int) -> None:
+    """Raise ``ValueError`` unless ``shape`` broadcasts to ``target`` without its ``spare`` axes.
+
+    Those are the leading ones, and have to be of length 1.
+    """
+    if shape == target or not shape:
+        return
+    lead, inner = shape[:spare], shape[spare:]
+    room = target[len(target) - len(inner) :]
+    if (
+        len(inner) > len(target)
+        or math.prod(lead) != 1
+        or any(size not in (1, most) for size, most in zip(inner, room, strict=True))
+    ):
+        raise ValueError(f"a value of shape {shape} does not fit into shape {target}")
 
 
 def plain(index: Any) -> Any:

@@ -10,12 +10,13 @@ import numpy as np
 
 from . import sync
 from .errors import OperandError
-from .graph import Edge, VersionCell
+from .graph import Edge
 from .ops.op import Op
 from .ops.recipe import Recipe
 from .recorded import Recorded, from_array
 from .releasing import Releasing
 from .values import Shape, Value
+from .versions import VersionCell
 
 Kind = tuple[Shape, np.dtype[Any]]
 
@@ -91,8 +92,9 @@ class OpNode(Releasing):
 
     def _raise_changed(self, checks: tuple[Any, ...]) -> None:
         for _, cell, token in versions(checks):
-            if cell[0] is not token:
-                raise self.changed(token, cell[0])
+            newest = cell[0]
+            if newest is not token:
+                raise self.changed(token, newest)
 
     def _recorded(self, values: tuple[Any, ...], checks: tuple[Any, ...]) -> tuple[Any, ...]:
         """What was saved, as Tensors with their history: for a backward that is itself recorded.

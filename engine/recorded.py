@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .graph import Edge, VersionCell
+from .graph import Edge
 from .ops.op import Op
+from .versions import VersionCell
 
 _new = object.__new__
 

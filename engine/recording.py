@@ -20,6 +20,7 @@ from .opnode import OpNode, Packed, PackedValue, Saved, SeveralNode
 from .ops.op import Op, Row
 from .ops.recipe import Recipe
 from .recorded import INFERENCE, Recorded, View, continued, from_array
+from .versions import UNDER_WAY
 
 _new = object.__new__
 _SEQUENCES = (list, tuple)
@@ -34,17 +35,23 @@ def record(
     ``ans``: the answer, where a write in place has made it already.
     """
     tensor = recorded.tensor_class
-    arrays = [
-        a._data if type(a) is tensor else np.asarray(a) if type(a) in _SEQUENCES else a
-        for a in args
-    ]
+    arrays: list[Any] = []
+    tokens: list[Any] = []  # before the forward reads elements: a write that it meets is noticed
+    for a in args:
+        if type(a) is tensor:
+            cell = a._cell
+            tokens.append(None if cell is None else cell[0])
+            arrays.append(a._data)
+        else:
+            tokens.append(None)
+            arrays.append(np.asarray(a) if type(a) in _SEQUENCES else a)
     if ans is None:
         try:
             ans = op.forward(*arrays, **keywords)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise refused(op, arrays, error) from error
     if op.outputs is not None:
-        return _record_several(op, args, arrays, keywords, ans)
+        return _record_several(op, args, arrays, tokens, keywords, ans)
     residuals: Sequence[Any] = ()
     if op.residuals:
         ans, *residuals = ans
@@ -68,7 +75,7 @@ def record(
             out._edge = node, 0
             if node.recipe.saved:
                 environment = [*arrays, *_values(op, keywords), ans, *residuals]
-                node.saved = [_save(node.recipe, args, environment, (out,))]
+                node.saved = [_save(node.recipe, args, tokens, environment, (out,))]
                 if state.saved_hooks:
                     _pack(node)
     elif state.inference:
@@ -77,7 +84,12 @@ def record(
 
 
 def _record_several(
-    op: Op, args: tuple[Any, ...], arrays: list[Any], keywords: dict[str, Any], made: Any
+    op: Op,
+    args: tuple[Any, ...],
+    arrays: list[Any],
+    tokens: list[Any],
+    keywords: dict[str, Any],
+    made: Any,
 ) -> Any:
     """The rest of ``record``, where an operation has several outputs."""
     answers = [np.asarray(array) for array in made[: len(op.answers)]]
@@ -99,7 +111,7 @@ def _record_several(
                     out._edge = node, port
             if node.recipe.saved:
                 environment = [*arrays, *_values(op, keywords), *made]
-                node.saved = [_save(node.recipe, args, environment, outs)]
+                node.saved = [_save(node.recipe, args, tokens, environment, outs)]
                 if state.saved_hooks:
                     _pack(node)
     elif state.inference:
@@ -191,9 +203,16 @@ def _values(op: Op, keywords: dict[str, Any]) -> Sequence[Any]:
 
 
 def _save(
-    recipe: Recipe, args: Sequence[Any], environment: list[Any], outs: Sequence[Recorded]
+    recipe: Recipe,
+    args: Sequence[Any],
+    tokens: list[Any],
+    environment: list[Any],
+    outs: Sequence[Recorded],
 ) -> Saved:
-    """What the rules ask for, with the versions at which strict tensors are kept."""
+    """What the rules ask for, with the versions at which strict tensors are kept.
+
+    ``tokens``: those of ``args`` from before the forward.
+    """
     checks: tuple[Any, ...] = ()
     for index in recipe.saved_inputs:
         value = args[index]
@@ -205,11 +224,12 @@ def _save(
                     "inference_mode() to get a normal tensor"
                 )
             if cell is not None:
-                checks += (index, cell, cell[0])
+                checks += (index, cell, tokens[index] if len(cell) == 1 else UNDER_WAY)
     for index, port in recipe.saved_answers:
         cell = outs[port]._cell
-        if cell is not None:
-            checks += (index, cell, cell[0])
+        if cell is not None:  # a new one; or of a view, whose forward reads no element
+            token = cell[0]
+            checks += (index, cell, token if token is None or len(cell) == 1 else UNDER_WAY)
     return recipe.pick(environment), checks
 
 

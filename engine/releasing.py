@@ -6,6 +6,7 @@ from typing import Any
 
 from .errors import GraphReleasedError, SavedValueChangedError
 from .graph import Node, describe
+from .versions import UNDER_WAY
 
 
 class Releasing(Node):
@@ -32,14 +33,19 @@ class Releasing(Node):
         if self.claimed is not None and not retain:
             self.saved.append(saved)
 
-    def changed(self, token: Any, write: Any) -> SavedValueChangedError:
-        """The error for a value that was saved at ``token``: see ``graph.VersionCell``."""
+    def changed(self, token: Any, newest: Any) -> SavedValueChangedError:
+        """The error for a value that was saved at ``token``: see ``versions``."""
         before = token[0] if token else 0
-        done = f"was written at {describe(write[1])} and is at version {write[0]}"
+        at = "while it was being written" if token is UNDER_WAY else f"at version {before}"
+        done = "is being written"
+        if newest is not None:
+            number, where, *_ = newest
+            done = f"is being written at {describe(where)}"
+            if number > before:
+                done = f"was written at {describe(where)} and is at version {number}"
         return SavedValueChangedError(
             "one of the variables needed for gradient computation has been modified by an inplace "
-            f"operation: {self.name()} saved it at {describe(self.origin)} at version {before}; it "
-            f"{done if write[0] > before else f'is being written at {describe(write[1])}'}. "
+            f"operation: {self.name()} saved it at {describe(self.origin)} {at}; it {done}. "
             "Write out of place, or clone() before the write. Parameters that other "
             "threads update on purpose are marked with engine.hogwild.share(parameters)."
         )

@@ -17,7 +17,7 @@ Sources = Mapping[str, str]
 # A new file or folder of engine/ gets its place here, on purpose.
 LAYERS = (
     ("errors", "sync", "freeing", "modes", "sparse", "exact", "values"),
-    ("hooks", "graph", "releasing"),
+    ("hooks", "graph", "versions", "releasing"),
     ("runtime", "ops", "printing"),
     ("recorded", "opnode", "recording", "differentiable", "inplace", "methods", "tensor"),
     ("surface", "creation", "autograd", "function", "func", "capture", "check", "checkpointing"),

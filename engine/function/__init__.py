@@ -22,7 +22,7 @@ from ..recording import refresh
 from ..tensor import Tensor
 from .context import FunctionCtx
 from .node import FunctionNode, once_differentiable
-from .saved import Kept, closed, newer_than, tensor_at
+from .saved import Kept, closed, newer_than, noted, tensor_at
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
@@ -115,6 +115,7 @@ class Function:
         if split or keywords:
             args = _bound(cls.forward, args if split else (None, *args), keywords)[not split :]
         ctx = FunctionCtx(tuple(isinstance(a, Tensor) and a.requires_grad for a in args))
+        versions = noted(args)
         before, state.grad = state.grad, False
         try:
             if split:
@@ -125,7 +126,7 @@ class Function:
         finally:
             state.grad = before
         outputs = output if isinstance(output, tuple) else (output,)
-        placed = _record(cls, ctx, args, outputs)
+        placed = _record(cls, ctx, args, outputs, versions)
         return tuple(placed) if isinstance(output, tuple) else placed[0]
 
 
@@ -143,9 +144,16 @@ def _bound(
 
 
 def _record(
-    cls: type[Function], ctx: FunctionCtx, args: Sequence[Any], outputs: Sequence[Any]
+    cls: type[Function],
+    ctx: FunctionCtx,
+    args: Sequence[Any],
+    outputs: Sequence[Any],
+    versions: dict[int, Any],
 ) -> list[Any]:
-    """The outputs with their places in the graph, and in grad mode the node behind them."""
+    """The outputs with their places in the graph, and in grad mode the node behind them.
+
+    ``versions``: what was `noted` of the arguments before the forward.
+    """
     _check_dirty(ctx, args, outputs)
     for tensor in ctx._dirty:
         tensor._wrote(caller(2))
@@ -153,7 +161,7 @@ def _record(
         return [_alias(t, None) if _is_among(t, args, ctx._dirty) else t for t in outputs]
     node = _node(cls, ctx, args, outputs)
     placed = [_place(t, (node, port), ctx, args) for port, t in enumerate(outputs)]
-    node.saved = [tuple(None if t is None else Kept(t, node) for t in ctx._saving)]
+    node.saved = [tuple(None if t is None else Kept(t, node, versions) for t in ctx._saving)]
     node.claimed = False if ctx._saving else None
     ctx._saving, ctx._dirty, ctx._constants, ctx._node = (), (), (), ref(node)
     return placed

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .. import sync
 from ..errors import InferenceError, OperandError
-from ..graph import LEAF_SEQ, Edge, Node, VersionCell
+from ..graph import LEAF_SEQ, Edge, Node
 from ..modes import state
 from ..recorded import View
 from ..recording import refresh
 from ..releasing import Releasing
 from ..tensor import Tensor, from_array
+from ..versions import UNDER_WAY, VersionCell, settled
 
 
 def newer_than(edges: Sequence[Edge | None]) -> int:
@@ -39,15 +39,31 @@ def closed(tensor: Tensor) -> View:
     return View(from_array(tensor._data), (), None, recorded=False)
 
 
+def noted(values: Iterable[Any]) -> dict[int, Any]:
+    """The newest token of each cell of the tensors among ``values``, by its id."""
+    cells = [value._cell for value in values if isinstance(value, Tensor)]
+    return {id(cell): cell[0] for cell in cells if cell is not None}
+
+
+def token_of(cell: VersionCell, before: dict[int, Any]) -> Any:
+    """The token to save a value at that a forward has read since ``before`` was noted.
+
+    Writes of this thread are those of the forward. What was not noted counts from now.
+    """
+    return settled(cell, before.get(id(cell), cell[0]))
+
+
 class Kept:
     """A tensor saved for backward, with the version that it had. Immutable.
+
+    ``before``: what was `noted` before the forward.
 
     ``port``: the output of the node that it is, else -1; an edge to the node would be a circle.
     """
 
     __slots__ = ("_data", "_edge", "_port", "_unpack", "cell", "token")
 
-    def __init__(self, tensor: Tensor, node: Node) -> None:
+    def __init__(self, tensor: Tensor, node: Node, before: dict[int, Any]) -> None:
         if tensor.is_inference():
             raise InferenceError(
                 "Inference tensors cannot be saved for backward: use clone() outside of "
@@ -58,7 +74,7 @@ class Kept:
         self._edge = None if own else edge
         self._port = edge[1] if own and edge is not None else -1
         self.cell = tensor._cell
-        self.token = self.cell[0] if self.cell is not None else None
+        self.token = None if self.cell is None else token_of(self.cell, before)
         self._data: Any = tensor._data
         self._unpack: Callable[[Any], Any] | None = None
         if state.saved_hooks:
@@ -91,12 +107,13 @@ class Kept:
 
 def check_version(node: Releasing, cell: VersionCell | None, token: Any) -> None:
     """Raise ``SavedValueChangedError`` if there was a write since ``cell`` held ``token``."""
-    if cell is None or cell[0] is token:
-        return
-    raise node.changed(token, cell[0])
+    if cell is not None:
+        newest = cell[0]
+        if newest is not token:
+            raise node.changed(token, newest)
 
 
 def check_again(node: Releasing, cell: VersionCell | None, token: Any) -> None:
     """The same after a rule has read the value, but for what the rule itself may have written."""
-    if cell is not None and cell[0] is not token and cell[0][2] != sync.ident():
-        check_version(node, cell, token)
+    if cell is not None and settled(cell, token) is UNDER_WAY:
+        raise node.changed(token, cell[0])

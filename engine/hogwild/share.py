@@ -10,8 +10,9 @@ from threadpoolctl import threadpool_limits
 
 from .. import sync
 from ..errors import OperandError
-from ..graph import VersionCell, caller
+from ..graph import caller
 from ..tensor import Tensor
+from ..versions import VersionCell
 
 
 def share(params: Iterable[Tensor]) -> list[Tensor]:

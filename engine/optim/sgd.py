@@ -12,6 +12,7 @@ from ..errors import ArgumentError, OperandError
 from ..graph import Leaf, Origin, caller
 from ..sparse import RowSparse
 from ..tensor import Tensor
+from ..versions import begin, end
 
 # Elements that a scratch buffer holds: a temporary as large as a weight is never made, and this
 # elements are as fast as any size.
@@ -141,10 +142,19 @@ class SGD:
         whoever still needs the old value.
         """
         p = self.params[index]
-        data = p._data
-        if p._cell is not None:
-            where = where or caller(2)
-            p._writes(where)
+        p._check_memory("SGD.step")
+        cell = p._cell
+        if cell is None:
+            self._move(index, p._data, g)
+            return
+        where = where or caller(2)
+        try:
+            begin(cell, where)
+            self._move(index, p._data, g)
+        finally:
+            end(cell, where)
+
+    def _move(self, index: int, data: np.ndarray, g: np.ndarray | RowSparse) -> None:
         if isinstance(g, RowSparse):
             self._update_rows(index, data, g.coalesce())  # an id that comes twice counts twice
         elif self.momentum or self.weight_decay or data.size > CHUNK:
@@ -154,8 +164,6 @@ class SGD:
         else:
             step = _scratch.of(data.dtype)[: data.size].reshape(data.shape)
             np.subtract(data, np.multiply(g, self._rates[g.dtype], out=step), out=data)
-        if where is not None:
-            p._wrote(where)
 
     def _update_rows(self, index: int, data: np.ndarray, g: RowSparse) -> None:
         ids, step = g.ids, g.rows

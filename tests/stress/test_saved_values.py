@@ -4,9 +4,8 @@ import threading
 
 import pytest
 
-from engine import opnode
+from engine import inplace, opnode
 from engine.function.saved import Kept
-from engine.inplace import Writable
 from stress.mutants.hunt import Hunt, hunt
 from stress.mutants.mutant import Mutant, schedules
 
@@ -27,7 +26,7 @@ WRITTEN = (schedules("saved.written", "locked", size=4),)
 MUTANTS = (
     Mutant("ops look once", "", [(opnode, "_stale", looks_once)], WRITTEN),
     Mutant("functions look once", "", [(Kept, "check_again", lambda self, node: None)], WRITTEN),
-    Mutant("counted after", "", [(Writable, "_writes", lambda self, where: None)], WRITTEN),
+    Mutant("counted after", "", [(inplace, "begin", lambda cell, where: None)], WRITTEN),
 )
 
 
