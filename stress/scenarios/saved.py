@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter_ns
 from typing import Any
@@ -45,7 +45,7 @@ class Round:
     forward: Span = (0, 0)
     backward: Span = (0, 0)
     written: Span = (0, 0)
-    product: Array | None = None  # of the forward: the factor that it has read
+    product: Array = field(default_factory=lambda: np.empty(0))  # the factor, as forward read it
     result: Array | None = None  # None: refused
 
 
@@ -176,9 +176,7 @@ WRITTEN = Scenario(
     everywhere(
         always(
             acceptable("refused", "the backward raises SavedValueChangedError"),
-            acceptable(
-                "right", "the write came too late for the rule, or before the forward"
-            ),
+            acceptable("right", "the write came too late for the rule, or before the forward"),
             forbidden("not noticed", "a write between forward and backward raises"),
             forbidden("wrong", "versions are noted before a forward, and looked at around a rule"),
             forbidden("touched *", "a functional gradient reads and writes no .grad"),
