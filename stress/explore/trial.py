@@ -316,16 +316,11 @@ def reports(into: list[BaseException]) -> Iterator[None]:
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """No collection of garbage at a moment that nobody decided, for the block. Process-wide.
-
-    One at its end: blocks that follow each other at once leave the collector no moment of its own,
-    and without the GIL it does not come by itself soon enough.
-    """
+    """No collection of garbage at a moment that nobody decided, for the block. Process-wide."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.collect()
         if was:
             gc.enable()
