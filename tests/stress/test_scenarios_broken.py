@@ -174,7 +174,7 @@ def test_a_backward_that_raises_and_writes_is_caught(monkeypatch):
 
 def test_an_error_that_is_not_told_is_caught(monkeypatch):
     def last_alone(task):
-        raise task.errors[-1][1]
+        raise task.errors[-1][-1]
 
     monkeypatch.setattr(execute, "_raise_first", last_alone)
     assert caught("errors.two", "locked", "not the first", "an error is lost")
