@@ -25,7 +25,7 @@ class ThreadState(sync.local):
     # Defaults of the class, which each thread sets for itself: its state is made when it is first
     # asked for, and a finalizer that runs meanwhile must not find it half made.
     grad: bool = True  # are operations recorded?
-    before: list[bool]  # what it was outside of the blocks that this thread is in
+    before: tuple[bool, ...] = ()  # what it was outside of the blocks that this thread is in
     clock: int = 0  # Lamport clock: the newest sequence number made or met in this thread
     accumulation: str | None = None  # None: the process's default
     tickets: Any = None  # of ordered accumulation; None: the process's
@@ -44,7 +44,7 @@ class ThreadState(sync.local):
     counts: Any = ()  # what this thread has done (`runtime.stats`), once it has
 
     def __init__(self) -> None:
-        self.before, self.pools = [], []
+        self.pools = []
 
     def fields(self) -> dict[str, Any]:
         """All that it holds at this moment."""
@@ -156,11 +156,12 @@ class _GradMode(ContextDecorator):
     mode: bool
 
     def __enter__(self) -> None:
-        state.before.append(state.grad)  # in the thread: one object may serve several
+        state.before += (state.grad,)  # in the thread: one object may serve several
         state.grad = self.mode
 
     def __exit__(self, *_: object) -> None:
-        state.grad = state.before.pop()
+        state.grad = state.before[-1]
+        state.before = state.before[:-1]
 
     def __call__(self, function: Callable[..., Any]) -> Any:
         if isgeneratorfunction(function):
@@ -241,7 +242,7 @@ class set_grad_enabled(_GradMode):
         state.grad = self.mode
 
     def __enter__(self) -> None:
-        state.before.append(self._before)
+        state.before += (self._before,)
         state.grad = self.mode
 
     def __call__(self, function: Callable[..., Any]) -> Any:

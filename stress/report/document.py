@@ -38,6 +38,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engine.hogwild import TrainResult
 from stress.core.result import Result
 from stress.core.source import SHIPPED
@@ -96,7 +98,12 @@ def write(path: Path, report: dict[str, Any]) -> None:
 
 
 def finite(value: Any) -> Any:
-    """``value`` with every float that is infinite or not a number replaced by None."""
+    """``value`` with every float that is infinite or not a number replaced by None.
+
+    NumPy's numbers, which scenarios may count with, become Python's.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and value - value != 0:
         return None
     if isinstance(value, dict):

@@ -212,7 +212,7 @@ def judge_waits(trial: Trial) -> Observation:
     A limit in seconds would measure the machine: a busy one makes all wait alike.
     """
     seen = judge(trial).outcomes
-    middle, worst = np.quantile(trial.waits, (0.5, 0.99))
+    middle, worst = map(float, np.quantile(trial.waits, (0.5, 0.99)))
     limit = inf if trial.fixture.params.explored else max(SHORT, PATIENT * middle)
     starving = sum(wait > limit for wait in trial.waits)
     note = f"{1 / middle:,.0f} a second and caller; median {middle * 1e3:.2f} ms, 99 % within "

@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from engine.hogwild import EpochStats, TrainResult
@@ -16,7 +17,7 @@ from stress.core.tactics import Tactics
 from stress.environment import Blas, Environment
 from stress.exits import Exit, exit_code
 from stress.report import tables, terminal, view
-from stress.report.document import SCHEMA, document, write
+from stress.report.document import SCHEMA, document, finite, write
 from stress.report.terminal import Table, progress, show
 from stress.report.verdicts import verdicts as verdicts_of
 from stress.train import Training, judge
@@ -298,3 +299,9 @@ def test_training_is_promised_to_reach_its_accuracy(accuracy, loss, verdict):
     assert result.verdict == verdict
     assert bool(result.reason) is (verdict == "FAIL")
     assert result.overlap == pytest.approx(10 / 90)
+
+
+def test_counts_of_numpy_are_written_as_numbers():
+    assert json.dumps(finite({"late": np.int64(3), "loss": [np.float64("nan")]})) == (
+        '{"late": 3, "loss": [null]}'
+    )
