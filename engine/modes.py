@@ -33,7 +33,7 @@ class ThreadState(sync.local):
     depth: int = 0  # backwards under way in this thread, each nested in the one before
     task: Any = None  # the backward that this thread is at work on
     handle: Any = None  # the submitted task that this thread is at work on
-    pools: Any = ()  # a list: the last one serves; empty: the process's default pool
+    pools: tuple[Any, ...] = ()  # the last one serves; empty: the process's default pool
     anomaly: bool = False  # look for NaN in what a backward computes?
     inference: bool = False  # make tensors that no graph can use?
     saved_hooks: tuple[Any, ...] = ()  # (pack, unpack), the last one counts
@@ -42,9 +42,6 @@ class ThreadState(sync.local):
     generator: np.random.Generator | None = None  # what streams draw with
     observers: tuple[Any, ...] = ()  # who is told of what this thread's backwards do
     counts: Any = ()  # what this thread has done (`runtime.stats`), once it has
-
-    def __init__(self) -> None:
-        self.pools = []
 
     def fields(self) -> dict[str, Any]:
         """All that it holds at this moment."""

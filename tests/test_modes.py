@@ -99,11 +99,13 @@ def test_a_finalizer_may_record_while_the_state_of_its_thread_is_made(monkeypatc
     made = []
 
     def finalizer(self):
-        made.append(engine.grad((x * x).sum(), x)[0].item())
-        self.before, self.pools = [], []
+        with engine.enable_grad(), engine.WorkerPool(0):
+            made.append(engine.grad((x * x).sum(), x)[0].item())
+        made.append(dict(vars(self)))
 
     monkeypatch.setattr(modes.ThreadState, "__init__", finalizer)
     thread = threading.Thread(target=lambda: modes.state.grad)
     thread.start()
     thread.join()
-    assert made == [4.0]
+    assert made[0] == 4.0
+    assert made[1]["before"] == made[1]["pools"] == ()

@@ -101,11 +101,11 @@ def _drive_elsewhere(task: GraphTask, pool: WorkerPool, seeds: Sequence[Value]) 
         try:
             with modes.restore(task.modes):
                 modes.state.task = task
-                modes.state.pools.append(pool)
+                modes.state.pools += (pool,)
                 try:
                     Participant(task, pool).drive(seeds)
                 finally:  # it may be the thread that waits: there may be no other
-                    modes.state.pools.pop()
+                    modes.state.pools = modes.state.pools[:-1]
         except BaseException as error:  # belongs to the thread that waits
             task.fail(-1, error)
 

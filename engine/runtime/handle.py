@@ -318,7 +318,7 @@ class Handle:
         """Call it as the thread that submitted it would have."""
         assert self._call is not None
         assert self._modes is not None
-        also = {"handle": self, "task": None, "clock": self._clock, "pools": [self._pool]}
+        also = {"handle": self, "task": None, "clock": self._clock, "pools": (self._pool,)}
         with modes.restore(self._modes, depth=modes.state.depth + 1, **also):
             try:
                 return self._call()

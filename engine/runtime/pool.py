@@ -149,7 +149,7 @@ class WorkerPool:
         return bool(self._threads)
 
     def _serve(self) -> None:
-        modes.state.pools.append(self)  # a nested backward in a hook is helped by this pool too
+        modes.state.pools += (self,)  # a nested backward in a hook is helped by this pool too
         job: Job | None = None
         jobs = self._jobs
         while True:
@@ -189,11 +189,11 @@ class WorkerPool:
         return threads
 
     def __enter__(self) -> WorkerPool:
-        modes.state.pools.append(self)
+        modes.state.pools += (self,)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        modes.state.pools.pop()
+        modes.state.pools = modes.state.pools[:-1]
         self.shutdown(cancel=kind is not None)
 
     def __repr__(self) -> str:

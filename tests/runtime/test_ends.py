@@ -46,13 +46,13 @@ def test_shutdown_with_a_backlog_runs_or_cancels_every_task(cancel):
     for _ in range(10):
         xs = [engine.ones(3, requires_grad=True) for _ in range(50)]
         pool = engine.WorkerPool(2)
-        engine.modes.state.pools.append(pool)
+        engine.modes.state.pools += (pool,)
         try:
             handles = [engine.submit((x * 1).sum().backward) for x in xs]
             together(*[partial(pool.shutdown, cancel=cancel)] * 2)
             late = engine.submit(me)
         finally:
-            engine.modes.state.pools.pop()
+            engine.modes.state.pools = engine.modes.state.pools[:-1]
         assert all(handle.done() for handle in handles)
         assert [x.grad is None for x in xs] == [handle.cancelled() for handle in handles]
         assert cancel or all(x.grad is not None for x in xs)

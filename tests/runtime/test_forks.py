@@ -63,7 +63,7 @@ def work():
     p, q = x.exp(), x.tanh()
     p.register_hook(hook)
     q.register_hook(hook)
-    engine.modes.state.pools.append(pool)
+    engine.modes.state.pools += (pool,)
     (p + q).sum().backward()
 
 thread = threading.Thread(target=work)
@@ -72,7 +72,7 @@ inside.wait(10)
 
 def action():
     heavy()
-    engine.modes.state.pools.append(pool)
+    engine.modes.state.pools += (pool,)
     heavy()
     pool.shutdown()
 

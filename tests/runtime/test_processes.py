@@ -9,7 +9,7 @@ def test_exit_with_an_idle_pool():
     code, _, seconds = script(
         """
         pool = engine.WorkerPool(2, heavy=0)
-        engine.modes.state.pools.append(pool)
+        engine.modes.state.pools += (pool,)
         heavy()
         assert len(pool._threads) == 2
         done()

@@ -50,7 +50,7 @@ def test_whole_backwards_of_several_threads():
     with engine.WorkerPool(2) as pool:
 
         def caller():
-            engine.modes.state.pools.append(pool)
+            engine.modes.state.pools += (pool,)
             engine.wait(submits())
 
         together(*[caller] * 4)
@@ -112,7 +112,7 @@ def test_no_task_waits_for_a_younger_one_whoever_submits():
     with busy() as (pool, _):
 
         def caller(who):
-            engine.modes.state.pools.append(pool)
+            engine.modes.state.pools += (pool,)
             for k in range(50):
                 engine.submit(begun.append, (who, k))
 
@@ -136,7 +136,7 @@ def test_a_thousand_callers_on_a_pool_of_two():
     with engine.WorkerPool(2) as pool:
 
         def callers():
-            engine.modes.state.pools.append(pool)
+            engine.modes.state.pools += (pool,)
             for _ in range(MANY // 20):
                 engine.submit((x * 1).sum().backward).result()
 

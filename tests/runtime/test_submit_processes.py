@@ -21,7 +21,7 @@ def long(seconds=20):
     return x, y.sum()
 
 pool = engine.WorkerPool(1)
-engine.modes.state.pools.append(pool)
+engine.modes.state.pools += (pool,)
 """
 
 
@@ -196,7 +196,7 @@ random.seed(0)
 state = engine.modes.state
 trials = interrupted = hung = strange = 0
 pool = engine.WorkerPool(2, heavy=0)
-engine.modes.state.pools.append(pool)
+engine.modes.state.pools += (pool,)
 end = time.monotonic() + 2.0
 while time.monotonic() < end:
     xs = [engine.ones(100, requires_grad=True) for _ in range(2)]
@@ -213,7 +213,7 @@ while time.monotonic() < end:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     hung += bool(engine.wait(handles, timeout=5).not_done)
-    strange += (state.depth, state.handle, state.task, state.pools) != (0, None, None, [pool])
+    strange += (state.depth, state.handle, state.task, state.pools) != (0, None, None, (pool,))
     engine.set_grad_enabled(True)
 deadline = time.monotonic() + 5
 while (pool.idle != 2 or pool._flying) and time.monotonic() < deadline:

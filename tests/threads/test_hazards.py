@@ -259,7 +259,7 @@ p, q = x.exp(), x.tanh()
 p.register_hook(hook)
 q.register_hook(hook)
 pool = engine.WorkerPool(1, heavy=0)
-engine.modes.state.pools.append(pool)
+engine.modes.state.pools += (pool,)
 (p + q).sum().backward()
 """
 

@@ -39,7 +39,7 @@ def graph():
     return (a.exp() * b.tanh() + c.exp() * a.tanh() + b.sqrt() * c.sqrt()).sum()
 
 pool = engine.WorkerPool(2, heavy=0)
-modes.state.pools.append(pool)
+modes.state.pools += (pool,)
 tasks, late, stopped = [], [], False
 
 def hook(point, subject):

@@ -101,7 +101,7 @@ def test_backwards_that_fail_beside_backwards_that_do_not(accumulation):
     with engine.WorkerPool(2, heavy=0) as pool:
 
         def caller(action):
-            engine.modes.state.pools.append(pool)
+            engine.modes.state.pools += (pool,)
             with engine.accumulation(accumulation):
                 for _ in range(10):
                     try:
