@@ -14,10 +14,9 @@ from ..sparse import RowSparse
 from ..tensor import Tensor
 from ..versions import begin, end
 
-# Elements that a scratch buffer holds: a temporary as large as a weight is never made, and this
-# elements are as fast as any size.
+# Elements that a scratch buffer holds: a temporary as large as a weight is never made, and so many
+# elements at once are as fast as any number.
 CHUNK = 131_072
-
 
 # Below this a temporary costs less than finding the scratch buffer.
 SMALL = 4_096
