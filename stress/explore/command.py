@@ -26,6 +26,7 @@ from stress.report.document import write as write_report
 from stress.report.html import render
 from stress.report.tables import outcome_table
 from stress.report.terminal import Table, complain, say, show
+from stress.report.text import shown, trimmed
 from stress.report.view import replay as replay_command
 
 __all__ = ["run_explore", "run_minimise", "run_replay"]
@@ -168,7 +169,7 @@ def explored_table(explored: Sequence[Explored]) -> Table:
 
 def detail(explored: Explored, source: str) -> None:
     """Print what is worth telling of one configuration."""
-    result = explored.result
+    result = shown(explored.result)
     where = f"{result.name} {result.params.mode} size {result.params.size}"
     if result.reason:
         say(f"\n{where}: {result.verdict}: {result.reason}")
@@ -179,7 +180,7 @@ def detail(explored: Explored, source: str) -> None:
         if finding.replayed.schedule.table:
             show(deadlock_table(finding.replayed.schedule))
         elif finding.note:
-            say(f"  {finding.note}")
+            say(f"  {trimmed(finding.note)}")
     if result.stacks:
         say(result.stacks)
 
@@ -255,7 +256,7 @@ def replay(args: argparse.Namespace, recorded: Recorded, target: Target, child: 
     for key, times in replayed.outcomes.items():
         say(f"{times}/{args.times} {key}")
     if replayed.schedule.note:
-        say(replayed.schedule.note)
+        say(trimmed(replayed.schedule.note))
     say(f"{replayed.expect}: {replayed.why}")
     return verdict_of(args, replayed)
 

@@ -17,6 +17,7 @@ from stress.core.source import SHIPPED
 from stress.environment import Environment
 from stress.exits import Exit
 from stress.report import plot, view
+from stress.report.text import shown
 
 __all__ = ["MISSING", "drawable", "render"]
 
@@ -57,17 +58,19 @@ def render(
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     templates.globals.update(symbol=view.symbol, shape=plot.shape)
-    shown, modes = view.runs(results, scenarios), view.modes_of(results)
+    results = [shown(result) for result in results]
+    runs, modes = view.runs(results, scenarios), view.modes_of(results)
     panels = plot.panels(results)
     drawn = [mode for mode in modes if any(mode in panel.modes for panel in panels)]
     style, script = source("report.css"), source("report.js")
-    return templates.get_template("report.html").render(
+    page = templates.get_template("report.html").render(
         command=command, seed=seed, outcome=ended(code), environment=environment.rows(),
-        runs=shown, wrong=view.wrong(shown), modes=modes, tallies=view.tallies(results),
-        matrix=view.matrix(shown, modes), panels=panels, drawn=drawn,
+        runs=runs, wrong=view.wrong(runs), modes=modes, tallies=view.tallies(results),
+        matrix=view.matrix(runs, modes), panels=panels, drawn=drawn,
         verdicts=[(verdict.value, WORDS[verdict]) for verdict in Verdict],
         style=style, script=script, policy=policy(style, script),
     )  # fmt: skip
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")  # paths may be no Unicode
 
 
 def ended(code: int | None) -> str:

@@ -6,13 +6,13 @@ SKIPPED are skipped, FAIL is a failure, and TIMEOUT, CRASH and ERROR are errors.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from stress.core.result import Result, Verdict
 from stress.report.naming import title
+from stress.report.text import printable, shown
 
 __all__ = ["junit"]
 
@@ -25,8 +25,6 @@ KINDS = {
     Verdict.SKIPPED.value: "skipped",
 }
 
-FORBIDDEN_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
 
 def junit(path: Path, results: Sequence[Result]) -> None:
     """Write the results to ``path``."""
@@ -38,7 +36,7 @@ def junit(path: Path, results: Sequence[Result]) -> None:
         failures=str(kinds.count("failure")), errors=str(kinds.count("error")),
         skipped=str(kinds.count("skipped")),
     )  # fmt: skip
-    suite.extend(map(case, results))
+    suite.extend(map(case, map(shown, results)))
     top = Xml.Element("testsuites")
     top.append(suite)
     Xml.indent(top)
@@ -48,15 +46,15 @@ def junit(path: Path, results: Sequence[Result]) -> None:
 def case(result: Result) -> Xml.Element:
     """The test case of one run."""
     element = Xml.Element(
-        "testcase", classname="stress", name=title(result), time=seconds(result.seconds)
+        "testcase", classname="stress", name=printable(title(result)), time=seconds(result.seconds)
     )
     listed = Xml.SubElement(element, "properties")
     for key, value in properties(result):
-        Xml.SubElement(listed, "property", name=key, value=clean(value))
+        Xml.SubElement(listed, "property", name=key, value=value)
     kind = KINDS.get(result.verdict)
     if kind is not None:
-        told = Xml.SubElement(element, kind, message=clean(f"{result.verdict}: {result.reason}"))
-        told.text = clean("\n".join((*result.notes, result.stacks)))
+        told = Xml.SubElement(element, kind, message=f"{result.verdict}: {result.reason}")
+        told.text = "\n".join((*result.notes, result.stacks))
     return element
 
 
@@ -81,8 +79,3 @@ def properties(result: Result) -> Iterator[tuple[str, str]]:
 def seconds(value: float) -> str:
     """Seconds, as JUnit has them."""
     return f"{value:.3f}"
-
-
-def clean(text: str) -> str:
-    """``text`` without the characters that XML has no way to say."""
-    return FORBIDDEN_IN_XML.sub("?", text)

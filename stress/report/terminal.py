@@ -12,9 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from time import monotonic
 from typing import Any, Protocol, TextIO
+
+from stress.report.text import printable
 
 __all__ = ["Progress", "Table", "complain", "progress", "say", "show"]
 
@@ -54,7 +57,12 @@ def complain(message: str) -> None:
 
 
 def put(stream: TextIO, text: str) -> None:
-    """Print to ``stream``; where nobody reads it any more, this and the rest of it go nowhere."""
+    """Print to ``stream``; where nobody reads it any more, this and the rest of it go nowhere.
+
+    What the stream's encoding has no characters for is written out.
+    """
+    coding = stream.encoding or "utf-8"
+    text = printable(text).encode(coding, "backslashreplace").decode(coding)
     try:
         print(text, file=stream, flush=True)
     except BrokenPipeError:
@@ -73,14 +81,20 @@ def show(table: Table) -> None:
 
 def show_plain(table: Table) -> None:
     """Print a table as aligned columns."""
-    widths = [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
+    lines = [[in_a_line(cell) for cell in row] for row in (table.columns, *table.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     say(f"\n{table.title}" if table.title else "")
-    for row in (table.columns, *table.rows):
+    for row in lines:
         cells = [
             cell.ljust(width) if name in table.left else cell.rjust(width)
             for name, cell, width in zip(table.columns, row, widths, strict=True)
         ]
         say("  ".join(cells).rstrip())
+
+
+def in_a_line(cell: str) -> str:
+    """``cell`` as it stands in a line of its own."""
+    return printable(cell).replace("\n", "\\n")
 
 
 def show_rich(table: Table) -> None:
@@ -91,7 +105,7 @@ def show_rich(table: Table) -> None:
     from rich.text import Text
 
     drawn = RichTable(
-        title=table.title,
+        title=Text(printable(table.title), style="table.title"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=0,
@@ -99,13 +113,13 @@ def show_rich(table: Table) -> None:
     )
     for index, column in enumerate(table.columns):
         drawn.add_column(
-            column,
+            Text(printable(column)),
             justify="left" if column in table.left else "right",
             overflow="fold",
             min_width=longest_word(row[index] for row in (table.columns, *table.rows)),
         )
     for row in table.rows:
-        drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        drawn.add_row(*(Text(printable(cell), style=STYLES.get(cell, "")) for cell in row))
     Console().print(drawn)
 
 
@@ -198,7 +212,7 @@ class Bar:
 
     def resume(self, what: str) -> None:
         """One that has begun goes on."""
-        self.bar.update(self.task, completed=self.done, description=what, note="")
+        self.bar.update(self.task, completed=self.done, description=printable(what), note="")
 
     def update(self, fraction: float, note: str) -> None:
         """So much of the present piece is done."""
@@ -220,10 +234,11 @@ def progress(total: int) -> Iterator[Progress]:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
+    said = partial(TextColumn, markup=False)  # names may have brackets
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-        TextColumn("{task.fields[kinds]}"), TextColumn("{task.fields[note]}"),
+        said("{task.description}"), BarColumn(), said("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(), said("left"), TimeRemainingColumn(),
+        said("{task.fields[kinds]}"), said("{task.fields[note]}"),
     )  # fmt: skip
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield Bar(bar, total)

@@ -12,6 +12,7 @@ from stress.exits import Exit
 from stress.report import tables, view
 from stress.report.naming import dimensions, varied
 from stress.report.terminal import say, show
+from stress.report.text import shown, trimmed
 
 __all__ = ["detail", "hint", "progress_of", "verdicts"]
 
@@ -50,6 +51,7 @@ def detail(result: Result, scenarios: str, names: Sequence[str] = (), *, interes
 
     ``names``: the dimensions in which the runs differ; they tell this one from the others.
     """
+    result = shown(result)
     where = place_of(result, names)
     fine = not result.failed
     if result.rows and (not fine or (interesting and result.interesting)):
@@ -83,7 +85,7 @@ def brief(stacks: str) -> str:
         lines = lines[-STACK_LINES:]
     else:
         lines = [line for line in lines if not PLUMBING.search(line)][:STACK_LINES]
-    return "\n".join(f"  {line}".rstrip() for line in lines)
+    return "\n".join(f"  {trimmed(line)}".rstrip() for line in lines)
 
 
 def hint(results: Sequence[Result], cores: int) -> None:
