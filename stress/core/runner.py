@@ -56,7 +56,7 @@ class Tally:
     def add(self, seen: Observation, overlapped: bool) -> None:
         """Count one trial."""
         self.outcomes.update(seen.outcomes)
-        self.rate.add(seen.lost, seen.offered, sum(seen.outcomes.values()))
+        self.rate.add(int(seen.lost), int(seen.offered), sum(seen.outcomes.values()))
         self.overlapped += overlapped
         if seen.note and len(self.notes) < NOTES and seen.note not in self.notes:
             self.notes.append(seen.note)
@@ -145,11 +145,10 @@ class Team:
         """Let the arbiter look at the trial, and count it."""
         try:
             seen = raised_in(self.raised) or self.scenario.arbiter(self.state)
-        except Exception as error:
+            together = overlapped(self.spans) if seen.overlapped is None else seen.overlapped
+            self.tally.add(seen, together)
+        except Exception as error:  # also where what the arbiter returned cannot be counted
             self.failure = error
-            return
-        together = overlapped(self.spans) if seen.overlapped is None else seen.overlapped
-        self.tally.add(seen, together)
 
     @property
     def convincing(self) -> bool:

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +94,30 @@ def test_what_the_scenarios_own_code_raises_is_an_error_of_the_harness(part):
     assert result.verdict == "ERROR"
     assert "oops" in result.reason
     assert "broken" in result.stacks
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        None,
+        Observation({"kept": "1"}),  # type: ignore[dict-item]
+        Observation({"kept": 1}, lost=float("nan"), offered=1),  # type: ignore[arg-type]
+        Observation({"kept": 1}, lost=1, offered=float("inf")),  # type: ignore[arg-type]
+    ],
+)
+def test_an_arbiter_that_returns_what_cannot_be_counted_is_an_error(seen):
+    result = run(scenario(arbiter=lambda state: seen), PARAMS, QUICK)
+    assert result.verdict == "ERROR"
+    assert "judge" in result.stacks
+
+
+def test_counts_of_numpy_do_not_overflow():
+    large: Any = np.int64(2**40)
+    seen = Observation({"kept": 1}, lost=large, offered=4 * large)
+    loss = run(scenario(arbiter=lambda state: seen), PARAMS, Budget(0.02, 10.0)).loss
+    assert loss is not None
+    assert type(loss.lost) is int
+    assert 0.0 < loss.low <= 0.25 <= loss.high < 1.0
 
 
 def test_actors_that_never_overlap_are_inconclusive():
