@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stress.core.scenario import Params
+from stress.core.scenario import MODES, Params
 from stress.report import html
 from tests.stress.browser import CHROMIUM, chromium
 from tests.stress.test_html import ENVIRONMENT, FAILED, RESULT, hostile
@@ -166,6 +166,29 @@ def test_a_command_that_cannot_be_copied_is_selected(shown):
     click(shown, "#run-5 .commands .copy")
     shown.run("new Promise((done) => setTimeout(done))")
     assert shown.run("getSelection().toString()").startswith("python -m stress replay")
+
+
+def test_on_paper_nothing_is_cut_off(browser, tmp_path):
+    path = tmp_path / "page.html"
+    wide = [replace(RESULT, name="a.scenario", params=Params(mode)) for mode in MODES]
+    tokens = (f"step.counted:{200 * 'a'}",)
+    path.write_text(html.render([*wide, replace(FAILED, tokens=tokens)], ENVIRONMENT))
+    browser("Emulation.setEmulatedMedia", media="print")
+    browser("Emulation.setDeviceMetricsOverride", width=640, height=900, deviceScaleFactor=1,
+            mobile=False)  # fmt: skip
+    try:
+        browser.open(path)
+        cut = VISIBLE.format(".scroll, .first, .command code, body") + (
+            ".filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth)"
+            ".map((one) => one.className || one.tagName)"
+        )
+        assert browser.run(cut) == []
+        assert browser.run("getComputedStyle(document.querySelector('.tall')).overflowY") == (
+            "visible"
+        )
+    finally:
+        browser("Emulation.setEmulatedMedia", media="")
+        browser("Emulation.clearDeviceMetricsOverride")
 
 
 def test_the_keyboard_is_enough(shown):
