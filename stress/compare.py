@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import log
+from statistics import NormalDist
 
-from stress.core.result import Result
+from stress.core.result import Loss, Result
+from stress.core.stats import Z95, Interval, wilson
 from stress.environment import Environment
 from stress.report.naming import DIMENSIONS, dimensions, title
 from stress.report.tables import loss_rate
 from stress.report.terminal import Table
 
-__all__ = ["Drift", "drift_table", "drifts", "missing", "moved", "paired", "strangers"]
+__all__ = [
+    "Drift",
+    "added",
+    "drift_table",
+    "drifts",
+    "missing",
+    "moved",
+    "paired",
+    "strangers",
+    "unclear",
+]
 
 SHOWN = 10  # names of what is missing
+CHANCE = 0.05  # that any loss rate is said to have drifted where none has, however many there are
 NAMES = ("scenario", "mode", "explored", *DIMENSIONS)
 
 Pair = tuple[Result, Result]
@@ -35,15 +49,29 @@ def paired(old: Sequence[Result], new: Sequence[Result]) -> list[Pair]:
     return [(before[title(result)], result) for result in new if title(result) in before]
 
 
+def added(old: Sequence[Result], new: Sequence[Result]) -> str:
+    """Which configurations are only in ``new``, in words; "" if there are none."""
+    return only_in("NEW", new, old, "were not in OLD")
+
+
 def missing(old: Sequence[Result], new: Sequence[Result]) -> str:
     """Which configurations are only in ``old``, in words; "" if there are none."""
-    there = {title(result) for result in new}
-    gone = [name for result in old if (name := title(result)) not in there]
-    if not gone:
+    return only_in("OLD", old, new, "are missing in NEW")
+
+
+def only_in(which: str, mine: Sequence[Result], others: Sequence[Result], what: str) -> str:
+    """Which configurations are in ``mine`` and not in ``others``, and what that means."""
+    there = {title(result) for result in others}
+    alone = [name for result in mine if (name := title(result)) not in there]
+    if not alone:
         return ""
-    more = f" and {len(gone) - SHOWN:,} more" if len(gone) > SHOWN else ""
-    names = ", ".join(gone[:SHOWN])
-    return f"{len(gone):,} of OLD's {len(old):,} are missing in NEW: {names}{more}"
+    return f"{len(alone):,} of {which}'s {len(mine):,} {what}: {some_of(alone)}"
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first of the names, and how many there are besides."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def strangers(old: Sequence[Result], new: Sequence[Result]) -> str:
@@ -84,24 +112,66 @@ def moved(old: Environment, new: Environment) -> list[tuple[str, str, str]]:
 
 
 def drifts(pairs: Sequence[Pair], tolerance: float) -> list[Drift]:
-    """What has drifted in any pair. ``tolerance``: see ``throughput``."""
-    return [drift for old, new in pairs for drift in between(old, new, tolerance)]
+    """What has drifted in any pair. ``tolerance``: see ``throughput``.
+
+    Of many pairs some lie apart by chance alone: with 95 % intervals one or two in five hundred.
+    So each pair of loss rates has its part of ``CHANCE`` (Bonferroni's correction).
+    """
+    chance = CHANCE / max(1, sum(bool(old.loss and new.loss) for old, new in pairs))
+    return [drift for old, new in pairs for drift in between(old, new, tolerance, chance)]
 
 
-def between(old: Result, new: Result, tolerance: float) -> Iterator[Drift]:
-    """What has drifted from ``old`` to ``new``."""
-    if old.verdict != new.verdict:
+def between(old: Result, new: Result, tolerance: float, chance: float) -> Iterator[Drift]:
+    """What has drifted from ``old`` to ``new``; ``chance``: of calling equal loss rates drift."""
+    if old.verdict != new.verdict and not unsure(old, new):
         yield Drift(title(new), "verdict", old.verdict, new.verdict)
-    if (
-        old.loss
-        and new.loss
-        and apart((old.loss.low, old.loss.high), (new.loss.low, new.loss.high))
-    ):
+    if old.loss and new.loss and apart(widened(old.loss, chance), widened(new.loss, chance)):
         yield Drift(title(new), "loss rate", loss_rate(old.loss), loss_rate(new.loss))
     speeds = throughput(old, tolerance), throughput(new, tolerance)
     timed = old.seconds and new.seconds and not new.params.explored  # a search's time is noise
     if timed and apart(*speeds):
         yield Drift(title(new), "samples/s", *(f"{sum(ends) / 2:,.0f}" for ends in speeds))
+
+
+def unsure(old: Result, new: Result) -> bool:
+    """Whether the verdicts differ because one of the two saw too little to tell."""
+    return old.verdict != new.verdict and "INCONCLUSIVE" in (old.verdict, new.verdict)
+
+
+def unclear(pairs: Sequence[Pair]) -> str:
+    """Which verdicts cannot be compared, in words; "" if all can.
+
+    Which runs see too little is decided by who else uses the machine, not by what is tested.
+    """
+    told = [f"{title(n)} ({o.verdict}, now {n.verdict})" for o, n in pairs if unsure(o, n)]
+    if not told:
+        return ""
+    return f"too little was seen to compare the verdicts of {len(told):,}: {some_of(told)}"
+
+
+def widened(loss: Loss, chance: float) -> tuple[float, float]:
+    """The interval of a loss rate that misses it with ``chance``, from the one of 95 %.
+
+    Each end of Wilson's interval tells how many independent samples the rate is worth; where
+    nothing was lost, the bound grows with the logarithm, as in the rule of three.
+
+    >>> [f"{end:.3f}" for end in widened(Loss(10, 100, 0.1, 0.055229, 0.174367), 0.05)]
+    ['0.055', '0.174']
+    >>> [f"{end:.3f}" for end in widened(Loss(10, 100, 0.1, 0.055229, 0.174367), 0.0005)]
+    ['0.036', '0.251']
+    """
+    if not loss.lost:
+        return 0.0, min(1.0, loss.high * log(chance) / log(CHANCE))
+    z = NormalDist().inv_cdf(1 - chance / 2)
+    return at_level(z, loss.rate, loss.low).low, at_level(z, loss.rate, loss.high).high
+
+
+def at_level(z: float, rate: float, end: float) -> Interval:
+    """Wilson's interval for ``z`` of a rate whose 95 % interval has this end."""
+    if end == rate:
+        return Interval(end, end)
+    worth = Z95**2 * end * (1 - end) / (rate - end) ** 2
+    return wilson(rate * worth, worth, z)
 
 
 def throughput(result: Result, tolerance: float) -> tuple[float, float]:

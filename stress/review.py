@@ -59,6 +59,7 @@ def compare(args: argparse.Namespace) -> Exit:
         say(f"not the same {name}: {before}, now {now}")
     found = comparing.drifts(pairs, args.tolerance)
     show(comparing.drift_table(found, len(pairs)))
-    if gone := comparing.missing(old.results, new.results):
-        say(gone)
+    gone, come = (of(old.results, new.results) for of in (comparing.missing, comparing.added))
+    for words in filter(None, (comparing.unclear(pairs), gone, come)):
+        say(words)
     return Exit.FORBIDDEN if found else Exit.PASS

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-__all__ = ["Interval", "Rate", "rule_of_three", "wilson"]
+__all__ = ["Z95", "Interval", "Rate", "rule_of_three", "wilson"]
 
 Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 

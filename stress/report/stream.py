@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -97,7 +98,7 @@ def events(text: str) -> Iterator[dict[str, Any]]:
     *lines, last = text.split("\n")  # "" if the last line is whole
     for line in lines:
         yield json.loads(line)
-    if last.endswith("}"):
+    with suppress(ValueError):  # where it was cut off, also after a brace within it
         yield json.loads(last)
 
 

@@ -3,13 +3,16 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 
+import numpy as np
 import pytest
 
 from stress import cli
-from stress.compare import drifts, moved, paired
+from stress.compare import drifts, moved, paired, unclear, widened
 from stress.core.result import Loss, Result, Row
 from stress.core.scenario import Params
+from stress.core.stats import wilson
 from stress.core.tactics import Tactics
 from stress.environment import probe
 from stress.report.document import document, ran, write
@@ -34,7 +37,7 @@ def figures(new, tolerance=0.3):
         ({"params": Params("racy", seed=7)}, []),
         ({"verdict": "FAIL"}, ["verdict"]),
         ({"loss": Loss(30, 1_000, 0.03, 0.021, 0.04)}, ["loss rate"]),
-        ({"loss": Loss(30, 1_000, 0.03, 0.02, 0.04)}, []),
+        ({"loss": Loss(30, 1_000, 0.03, 0.0199, 0.04)}, []),
         ({"loss": Loss(0, 1_000, 0.0, 0.0, 0.004)}, ["loss rate"]),
         ({"loss": None}, []),
         ({"samples": 500}, ["samples/s"]),
@@ -52,6 +55,46 @@ def test_the_tolerance_is_how_far_throughputs_may_be_apart():
     assert figures(replace(OLD, samples=300), tolerance=0.6) == []
 
 
+def measured(size, lost, samples):
+    """A run that lost so many of independent samples."""
+    ends = wilson(lost, samples)
+    loss = Loss(lost, samples, lost / samples, ends.low, ends.high)
+    return replace(OLD, params=Params("racy", size=size), loss=loss)
+
+
+def test_many_rates_that_have_not_changed_have_not_drifted_by_chance():
+    rng, apart = np.random.default_rng(0), 0
+    for _ in range(20):
+        counts = rng.binomial(10_000, 0.01, (2, 500)).tolist()
+        pairs = [
+            (measured(size, old, 10_000), measured(size, new, 10_000))
+            for size, (old, new) in enumerate(zip(*counts, strict=True))
+        ]
+        apart += bool(drifts(pairs, 0.3))
+    assert apart <= 1
+
+
+def test_one_rate_of_many_that_has_changed_is_still_found():
+    pairs = [(measured(size, 100, 10_000), measured(size, 100, 10_000)) for size in range(500)]
+    pairs.append((measured(501, 100, 10_000), measured(501, 300, 10_000)))
+    (drift,) = drifts(pairs, 0.3)
+    assert "size=501" in drift.run
+
+
+@pytest.mark.parametrize("chance", [0.05, 1e-4])
+@pytest.mark.parametrize("lost", [1, 50, 999, 1_000])
+def test_an_interval_of_another_level_is_the_one_of_the_samples(lost, chance):
+    ends = wilson(lost, 1_000, NormalDist().inv_cdf(1 - chance / 2))
+    assert widened(measured(5, lost, 1_000).loss, chance) == pytest.approx((ends.low, ends.high))
+
+
+def test_where_nothing_was_lost_the_bound_is_of_another_level():
+    loss = Loss(0, 10_000, 0.0, 0.0, 3 / 1_000)
+    low, high = widened(loss, 1e-4)
+    assert low == 0.0
+    assert (1 - high) ** 1_000 == pytest.approx(1e-4, rel=0.1)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -65,6 +108,14 @@ def test_the_tolerance_is_how_far_throughputs_may_be_apart():
 )
 def test_only_the_same_configuration_is_compared(changes):
     assert paired([OLD], [replace(OLD, **changes)]) == []
+
+
+@pytest.mark.parametrize("verdicts", [("PASS", "INCONCLUSIVE"), ("INCONCLUSIVE", "PASS")])
+def test_too_little_seen_is_named_and_is_no_drift(verdicts):
+    pairs = paired(*([replace(OLD, verdict=verdict)] for verdict in verdicts))
+    assert drifts(pairs, 0.3) == []
+    assert f"of 1: ones[racy,threads=2,size=10000,float64] ({verdicts[0]}, now" in unclear(pairs)
+    assert unclear(paired([OLD], [replace(OLD, verdict="FAIL")])) == ""
 
 
 def test_other_machines_are_named():
@@ -115,7 +166,9 @@ def test_what_is_missing_in_new_is_named(written, capsys):
     )
     assert said.endswith("fork=10] and 3 more\n")
     assert cli.main(["compare", new, old]) == 0
-    assert "missing" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "missing" not in said
+    assert "13 of NEW's 14 were not in OLD: ones[racy,threads=2,size=10000,float64,fork=1]" in said
 
 
 @pytest.mark.parametrize(
@@ -157,6 +210,19 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path):
     whole = path.read_text()
     path.write_text(whole + whole.splitlines()[1][:-9])
     assert read(path).results == (OLD,)
+
+
+def test_a_line_that_was_cut_off_after_a_brace_is_left_out(tmp_path):
+    path = tmp_path / "results.jsonl"
+    with path.open("w") as file:
+        stream = Stream(file)
+        stream.write("begin", schema=2, command="run", seed=0, environment=probe().as_dict())
+        stream.write("result", **ran(OLD))
+    whole = path.read_text()
+    line = whole.splitlines()[1]
+    for end in (place + 1 for place, letter in enumerate(line[:-1]) if letter == "}"):
+        path.write_text(whole + line[:end])
+        assert read(path).results == (OLD,)
 
 
 def test_a_file_from_before_there_were_several_schedules_is_still_read(tmp_path):
