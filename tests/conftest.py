@@ -1,6 +1,7 @@
 """What every test gets: a seed, and a check that it leaves no thread behind."""
 
 import random
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell, for what it runs behind
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # or processes inherit it
     interval = config.getoption("--switch-interval")
     if interval is not None:
         sys.setswitchinterval(interval)

@@ -63,8 +63,7 @@ class Counting:
         return tuple(float(value[0]) for value in values)
 
     def watch(self) -> None:
-        """Take snapshots until the training ends."""
-        self.watched = True
+        """Take snapshots until the training ends; `watched` is set before either begins."""
         try:
             while not self.ended:
                 first, second = self.counts()
@@ -77,6 +76,7 @@ class Counting:
 
 def check_while_training(mode: str, threads: int, steps: int = 150) -> None:
     counting = Counting()
+    counting.watched = True
     together(lambda: counting.train(mode, threads, steps), counting.watch)
     assert counting.counts() == (steps, steps)
     assert len(counting.seen) >= 5, "they hardly met"
@@ -93,7 +93,7 @@ def test_a_snapshot_that_waits_for_nobody_is_noticed(monkeypatch):
         repeat(5, check_while_training, "racy", 1)
 
 
-def check_parked(mode: str, threads: int = 1) -> None:
+def check_parked(mode: str, patience: float = 0.2) -> None:
     """A step is held between its two parameters: the snapshot waits for its end."""
     counting, gate, taken = Counting(10_000), Gate(), list[tuple[float, ...]]()
     points = list[str]()
@@ -107,14 +107,14 @@ def check_parked(mode: str, threads: int = 1) -> None:
         gate.reached()
         taker = threading.Thread(target=lambda: taken.append(counting.counts()), daemon=True)
         taker.start()
-        taker.join(0.2)
+        taker.join(patience)
         waited = taker.is_alive()
         gate.open()
         taker.join(PATIENCE)
         assert waited, f"it saw {taken}"
 
     with sync.hooked(hook):
-        together(lambda: counting.train(mode, threads, 3), look)
+        together(lambda: counting.train(mode, 1, 3), look)
     ((first, second),) = taken
     assert first == second >= 1
 
@@ -127,7 +127,7 @@ def test_a_snapshot_waits_for_a_step_that_is_half_written(mode):
 @pytest.mark.parametrize("mode", ["racy", "locked"])
 def test_writers_without_locks_of_their_own_are_noticed(mode):
     with sync.controlled(Unlocked()), pytest.raises(AssertionError, match="it saw"):
-        check_parked(mode)
+        check_parked(mode, patience=PATIENCE)  # until it has looked, which it does at once
 
 
 def check_a_run_that_begins_meanwhile() -> None:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -212,7 +211,6 @@ except KeyboardInterrupt:
             thread.join(5)  # one that was just being started notices by itself
     print(threading.active_count(), flush=True)
 """
-    begun = monotonic()
     process = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": str(TOP)},
@@ -222,7 +220,6 @@ except KeyboardInterrupt:
         check=False,
     )
     assert (process.returncode, process.stdout, process.stderr) == (0, "1\n", "")
-    assert monotonic() - begun < 10
 
 
 def test_steps_that_were_done_before_an_error_stay():

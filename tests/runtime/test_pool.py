@@ -39,10 +39,6 @@ def graph():
     return root
 
 
-def names():
-    return {thread.name for thread in threading.enumerate()}
-
-
 def test_no_thread_starts_before_there_is_something_to_do():
     pool = engine.WorkerPool(3, heavy=0)
     assert not pool._threads
@@ -108,10 +104,11 @@ def test_shutdown_waits_for_what_is_being_done():
 def test_shutdown_may_be_called_again_and_by_several():
     pool = engine.WorkerPool(2)
     with busy(pool):
-        pass
+        threads = list(pool._threads)
     together(*[pool.shutdown] * 4)
     pool.shutdown()
-    until(lambda: not any(name.startswith("engine-worker") for name in names()))
+    assert len(threads) == 2
+    until(lambda: not any(thread in threading.enumerate() for thread in threads))
 
 
 def test_shutdown_of_a_pool_that_never_started():

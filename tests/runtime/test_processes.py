@@ -2,7 +2,7 @@
 
 from tests.threads.scripts import script
 
-QUICK = 2.0  # seconds that an exit may take
+QUICK = 8.0  # seconds that an exit may take on a busy machine; what is wrong takes longer
 
 
 def test_exit_with_an_idle_pool():

@@ -6,7 +6,7 @@ import pytest
 
 from tests.threads.scripts import script
 
-QUICK = 2.0  # seconds that an exit may take
+QUICK = 8.0  # seconds that an exit may take on a busy machine; what is wrong takes longer
 
 LONG = """
 begun = threading.Event()
@@ -195,10 +195,10 @@ signal.signal(signal.SIGALRM, handler)
 random.seed(0)
 state = engine.modes.state
 trials = interrupted = hung = strange = 0
+begun = time.monotonic()
 pool = engine.WorkerPool(2, heavy=0)
 engine.modes.state.pools += (pool,)
-end = time.monotonic() + 2.0
-while time.monotonic() < end:
+while time.monotonic() < begun + (2 if trials > 100 and interrupted > 10 else 12):
     xs = [engine.ones(100, requires_grad=True) for _ in range(2)]
     loss = (xs[0].exp() * xs[1].tanh() + xs[0].sin() * xs[1].cos()).sum()
     handles = [engine.submit(int) for _ in range(3)] + [engine.submit(loss.backward)]

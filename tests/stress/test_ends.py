@@ -38,11 +38,16 @@ def interrupted(path, mark, *words, send="killpg", number=signal.SIGINT):
         stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "TMPDIR": str(path.parent)},
     )  # fmt: skip
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline and not (path.exists() and mark in path.read_text()):
-        time.sleep(0.05)
-    getattr(os, send)(process.pid, number)
-    said, errors = process.communicate(timeout=30)
+    try:
+        deadline = time.monotonic() + 25
+        while time.monotonic() < deadline and not (path.exists() and mark in path.read_text()):
+            time.sleep(0.05)
+        getattr(os, send)(process.pid, number)
+        said, errors = process.communicate(timeout=25)
+    except BaseException:  # nothing that does not end outlives the test
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
     assert process.returncode == 2, errors
     assert "interrupted" in errors
     assert "Traceback" not in errors

@@ -55,7 +55,8 @@ def test_every_actor_runs_once_in_every_trial():
         counts.append(sorted(state))
         return Observation({"kept": 1})
 
-    run(scenario(setup=lambda params: [], actor=actor, arbiter=arbiter), PARAMS, QUICK)
+    patient = Budget(0.02, patience=20.0)
+    run(scenario(setup=lambda params: [], actor=actor, arbiter=arbiter), PARAMS, patient)
     assert len(counts) >= 3
     assert all(seen == [0, 1] for seen in counts)
 

@@ -31,7 +31,7 @@ def worker(params, number, until, set_to_none, mode):
     rng = np.random.default_rng(number)
     optimizer = engine.optim.SGD(params, lr=0.01)
     steps = 0
-    while monotonic() < until:
+    while not steps or monotonic() < until:  # a thread that begins late makes one, too
         x = engine.tensor(rng.standard_normal((32, 784)).astype("f4"))
         y = engine.tensor(rng.integers(0, 10, 32))
         optimizer.zero_grad(set_to_none)

@@ -312,7 +312,7 @@ def test_a_thread_out_of_control_is_reported():
             here()
 
     outside = toy(actor, setup=lambda params: threading.Lock())
-    schedules = all_schedules(outside, 1, most=50, patience=0.2)
+    schedules = all_schedules(outside, 1, most=50, patience=1.0)
     assert keys(schedules)["stuck"] == 2
     assert keys(schedules)["kept"] == len(schedules) - 2
 
@@ -323,7 +323,7 @@ def test_a_thread_out_of_control_is_shown_where_it_is():
             here()
 
     outside = toy(lambda state, index: waits_outside(state), setup=lambda params: threading.Lock())
-    schedules = all_schedules(outside, 1, most=50, patience=0.2)
+    schedules = all_schedules(outside, 1, most=50, patience=1.0)
     lost = next(schedule for schedule in schedules if schedule.key == "stuck")
     assert "in waits_outside" in lost.stack
     assert "with lock:" in lost.stack

@@ -155,7 +155,7 @@ def test_a_dfs_that_was_cut_short_has_not_passed(tmp_path):
 
 
 def test_what_a_thread_out_of_control_does_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "Lab", partial(trial.Lab, patience=0.1))
+    monkeypatch.setattr(work, "Lab", partial(trial.Lab, patience=0.5))
 
     def actor(state, index):
         with state:
@@ -256,7 +256,7 @@ def test_every_turn_is_shown_under_the_name_of_its_search(monkeypatch):
     searches[0].seconds = 1.0  # before its checkpoint
     shown: Any = Shown()
     kept = Checkpoint(None, Settings())
-    assert not list(turns(searches, [HERE], monotonic() + 1.0, kept, shown))
+    assert not list(turns(searches, [HERE], monotonic() + 3.0, kept, shown))
     names = [(what, words.split()[0]) for what, words in shown.said if what != "update"]
     assert names[:4] == [("begin", "one"), ("begin", "two"), ("resume", "one"), ("resume", "two")]
     notes = [words for what, words in shown.said if what == "update"]

@@ -104,13 +104,11 @@ def test_a_scenario_that_does_not_apply_is_skipped(tmp_path):
 # -- within the budget -----------------------------------------------------------------------------
 
 
-def test_what_has_no_time_left_is_not_begun(tmp_path, monkeypatch):
+def test_what_has_no_time_left_is_not_begun(tmp_path):
     settings = Settings()
     targets = [aim(toy(steps(2), name=f"toy {index}")) for index in range(50)]
     plan, none = Plan(settings, False, tmp_path), Checkpoint(None, settings)
-    began = monotonic()
     explored = list(explore_all(targets, plan, none, 0.0, 1))
-    assert monotonic() - began < 2.0
     assert {item.result.reason for item in explored} == {
         "the budget ended before its first schedule"
     }
@@ -124,7 +122,7 @@ def test_nothing_is_made_smaller_when_time_is_up(tmp_path):
 
 
 def test_what_is_stuck_is_run_once_and_is_no_deadlock(tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "Lab", partial(trial.Lab, patience=0.1))
+    monkeypatch.setattr(work, "Lab", partial(trial.Lab, patience=0.5))
     runs, was = count(), trial.Lab.run
     monkeypatch.setattr(trial.Lab, "run", lambda *args: (next(runs), was(*args))[1])
 

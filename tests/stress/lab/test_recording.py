@@ -1,7 +1,7 @@
 """A record holds the order of additions, and a replay comes to the same bits or says where not."""
 
-import threading
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from stress.lab.files import LabError
 from stress.lab.record_file import log_of, setup_of
 from stress.lab.recording import Arrivals, Replayed, first_difference, record, replay
 from stress.lab.training import LEAVES, Setup, train
+from tests.threads.together import together
 
 SETUP = Setup("locked", workers=3, steps=6, contributions=5)
 
@@ -112,27 +113,16 @@ def test_a_leaf_is_held_from_the_note_to_the_end_of_the_addition():
 
 def taken(leaf):
     """Whether another thread gets the leaf's lock at once."""
-    got = []
+    lock: Any = engine.autograd.edge_of(leaf)[0]
+    lock = lock.lock
 
     def ask():
-        with leaf.grad_lock:
-            got.append(True)
+        got = lock.acquire(blocking=False)
+        if got:
+            lock.release()
+        return got
 
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(0.2)
-    LATE.append(thread)
-    return bool(got)
-
-
-LATE: list[threading.Thread] = []
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left():
-    yield
-    while LATE:
-        LATE.pop().join(10)
+    return together(ask)[0]
 
 
 def test_a_backward_that_raises_leaves_no_lock_behind():
