@@ -39,11 +39,13 @@ def test_any_number_of_threads_replays_it(recorded, workers, shuffle):
 
 def test_concurrent_runs_differ_and_each_is_replayed():
     hashes = set()
-    for _ in range(8):
+    for run in range(200):  # threads may be late, and then nothing differs
         trained, log = record(SETUP)
         hashes.add(trained.hash)
         assert replay(replace(SETUP, workers=2), log).hash == trained.hash
-    assert len(hashes) > 1  # or this shows nothing
+        if run >= 8 and len(hashes) > 1:
+            return
+    pytest.fail("all runs were the same: this shows nothing")
 
 
 def test_an_order_that_one_thread_took_on_purpose_is_what_the_record_says():

@@ -29,16 +29,27 @@ def test_an_order_of_arrival_changes_the_bits_of_racy_and_locked_alone():
     assert (found["ordered"], found["reproducible"], found["functional"]) == (1, 1, 1)
 
 
+TRIES = 10  # at a race that threads may not come to where there is one core, or a busy one
+
+
 def test_lost_updates_are_those_of_racy_alone():
-    found = patterns("lost")
-    assert found.pop("racy") > 1
-    assert set(found.values()) == {1}
+    racy = set()
+    for _ in range(TRIES):
+        found = patterns("lost")
+        racy.add(found.pop("racy"))
+        assert set(found.values()) == {1}
+        if racy != {1}:
+            return
+    pytest.fail("nothing was lost")
 
 
 def test_who_runs_which_node_changes_nothing_and_nodes_were_handed_off():
-    found = list(cells(Study(runs=8, steps=3), [BY_NAME["ready-queue"]]))
-    assert {cell.patterns for cell in found} == {1}
-    assert not all(sources.alone(sample) for cell in found for sample in cell.samples)
+    for _ in range(TRIES):
+        found = list(cells(Study(runs=8, steps=3), [BY_NAME["ready-queue"]]))
+        assert {cell.patterns for cell in found} == {1}
+        if not all(sources.alone(sample) for cell in found for sample in cell.samples):
+            return
+    pytest.fail("no worker took a node")
 
 
 def test_a_shared_generator_spoils_every_mode_and_keys_none():
