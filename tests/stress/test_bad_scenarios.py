@@ -95,7 +95,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def said(source):
-    ended = stress("run", "--scenarios", source, "--seconds", "0.05", "--budget", "12s", "--limit",
+    ended = stress("run", "--scenarios", source, "--seconds", "0.05", "--budget", "25s", "--limit",
                    "2s", "-o", source.parent / "results")  # fmt: skip
     assert ended.returncode == 8, ended.stderr
     return ended.stdout
