@@ -323,6 +323,7 @@ print("freed", graph)
     assert (code, lines[0]) == (0, "freed []")
 
 
+@pytest.mark.timeout(150)
 def test_a_million_nodes():
     code, lines, _ = script(
         """
