@@ -57,10 +57,12 @@ class Lock:
 
     def release(self) -> None:
         """Give it back."""
+        strand = self._control.here()
         if not self._times:
             raise RuntimeError("release unlocked lock")
+        if self._again and strand is not None and self._owner is not strand:
+            raise RuntimeError("cannot release un-acquired lock")
         self._times -= 1
-        strand = self._control.here()
         if self._times or strand is None:
             return
         if self._owner is not None:

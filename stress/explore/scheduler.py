@@ -215,7 +215,7 @@ class Control:
     def _hand_over(self, strand: Strand, chosen: Strand | None) -> None:
         """Let ``chosen`` go on, and wait until ``strand`` is."""
         if chosen is None:
-            self._break_off("" if self.strands[0].ended else "deadlock")
+            self._break_off("deadlock" if self._deadlocked() else "")
         else:
             self._running = chosen
             chosen.baton.give()
@@ -258,7 +258,8 @@ class Control:
         except Abort:
             pass
         except BaseException as error:
-            self.reported.append(error)
+            if not self.aborting:  # else it is about the unwinding, which nobody else ever sees
+                self.reported.append(error)
         finally:
             target = None
             self._by_number.pop(strand.number)  # what ends with it comes to no point any more
@@ -279,9 +280,15 @@ class Control:
         if chosen is not None:
             chosen.baton.give()
             return
-        if not self.strands[0].ended:
+        if self._deadlocked():
             self._tell("deadlock")
         self._over.give()
+
+    def _deadlocked(self) -> bool:
+        """Nobody can go on: whether somebody should. Who is left when the trial has ended may wait
+        for work that never comes, but not for what another one holds who is left as well."""
+        held = [resource for strand in self._alive for resource in strand.held]
+        return not self.strands[0].ended or any(strand.waits in held for strand in self._alive)
 
     def _break_off(self, failure: str) -> None:
         """End the schedule here; the caller of ``run`` unwinds all threads."""

@@ -60,8 +60,9 @@ class Walk:
 
 class Priorities:
     """PCT: threads have random priorities, and at ``depth`` - 1 random steps the one that runs
-    falls behind all others. Finds a bug of that depth among ``threads`` threads and ``steps``
-    decisions with probability 1 / (threads * steps ** (depth - 1)) or more.
+    falls behind those that have not fallen; who of the fallen goes on first is random as well.
+    Finds a bug of that depth among ``threads`` threads and ``steps`` decisions, at most, with
+    probability 1 / (threads * steps ** (depth - 1)) or more.
 
     Burckhardt, Kothari, Musuvathi, Nagarakatte: A Randomized Scheduler with Probabilistic
     Guarantees of Finding Bugs, ASPLOS 2010.
@@ -69,7 +70,7 @@ class Priorities:
 
     def __init__(self, seed: str, depth: int, steps: int) -> None:
         self._random = Random(seed)
-        self._falls = {self._random.randrange(max(1, steps)) for _ in range(depth - 1)}
+        self._falls = {self._random.randrange(max(1, steps)): -rank for rank in range(depth - 1)}
         self._priority: dict[int, float] = {}
         self._made = 0
 
@@ -79,7 +80,8 @@ class Priorities:
             if option not in self._priority:
                 self._priority[option] = 1 + self._random.random()
         if self._made in self._falls:
-            self._priority[max(options, key=self._priority.__getitem__)] = -self._made
+            highest = max(options, key=self._priority.__getitem__)
+            self._priority[highest] = self._falls[self._made]
         self._made += 1
         return max(options, key=self._priority.__getitem__)
 

@@ -112,7 +112,7 @@ class Ending:
     """
 
     state: Any = None
-    raised: Sequence[BaseException | None] = ()
+    raised: list[BaseException | None] = field(default_factory=list)
     seen: list[Observation] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     threads: dict[str, FrameType] = field(default_factory=dict)
@@ -214,7 +214,7 @@ class Lab:
         control = Control(chooser, self._troupe, steps=self._steps, patience=self._patience)
         ending = Ending()
         with (
-            reports(control.reported),
+            reports(control),
             engine.sync.hooked(Points(control, engine.sync.hook, self._values)),
             engine.sync.controlled(Controlled(control)),
         ):
@@ -223,10 +223,11 @@ class Lab:
             )
         if ending.errors:
             raise ending.errors[0]
-        return conclude(control, ending.seen)
+        return conclude(control, ending)
 
     def _look_at(self, control: Control, ending: Ending) -> None:
         """Let whoever asked for it look at the end."""
+        ending.raised = list(ending.raised)  # without what unwinding makes actors raise
         if self._look is not None:
             frames = sys._current_frames()
             left = [strand for strand in control.strands if not strand.ended]
@@ -267,20 +268,22 @@ class Lab:
         return act
 
 
-def conclude(control: Control, seen: Sequence[Observation]) -> Schedule:
+def conclude(control: Control, ending: Ending) -> Schedule:
     """What a schedule came to; raises ``ValueError`` for one that no list can write down."""
     if control.failure == CROWDED:
         raise ValueError(
             f"more than {MOST} threads in one schedule, and decisions can name no more: under "
             "control (`params.explored`) start fewer"
         )
-    outcomes: dict[str, int] = dict(seen[0].outcomes) if seen else {}
-    note = seen[0].note if seen else ""
+    seen = ending.seen[0] if ending.seen else raised_in(ending.raised)
+    outcomes: dict[str, int] = dict(seen.outcomes) if seen is not None else {}
+    note = seen.note if seen is not None else ""
     if control.failure:
         outcomes[control.failure] = 1
-        note = "; ".join(map(blocked, control.table))
+        why = "; ".join(map(blocked, control.table))
         if control.stack:
-            note = f"{control.running} is stuck in {control.stack.strip()}"
+            why = f"{control.running} is stuck in {control.stack.strip()}"
+        note = f"{why}; {note}" if note and not ending.seen else why
     for error in control.reported:
         key = f"reported {type(error).__name__}"
         outcomes[key] = outcomes.get(key, 0) + 1
@@ -300,12 +303,12 @@ def blocked(row: tuple[str, str, str, str]) -> str:
 
 
 @contextmanager
-def reports(into: list[BaseException]) -> Iterator[None]:
+def reports(control: Control) -> Iterator[None]:
     """Collect what threads report, instead of printing it, for the block. Process-wide."""
 
     def keep(args: threading.ExceptHookArgs) -> None:
-        if args.exc_value is not None and not isinstance(args.exc_value, Abort):
-            into.append(args.exc_value)
+        if args.exc_value is not None and not control.aborting:
+            control.reported.append(args.exc_value)
 
     before, threading.excepthook = threading.excepthook, keep
     try:

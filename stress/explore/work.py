@@ -133,7 +133,7 @@ def run_all(batch: Batch, report: Report) -> Tally:
         steps = 0
         if batch.strategy == "pct":
             first = lab.run(Follow())
-            steps, tally.unsteady = len(first.decisions), second_look(lab, first)
+            steps, tally.unsteady = longest(first), second_look(lab, first)
         choosers = strategy(batch, steps)
         for index, item in enumerate(items):
             if tally.failed or tally.unsteady or (index and monotonic() > ends):
@@ -142,7 +142,7 @@ def run_all(batch: Batch, report: Report) -> Tally:
             chooser = choosers(item)
             schedule = lab.run(chooser)
             tally.add(schedule, tuple(lab.outcomes))
-            tally.unsteady = getattr(chooser, "problem", "")
+            tally.unsteady = getattr(chooser, "problem", "") or astray(schedule, item, batch.level)
             if STUCK not in schedule.outcomes:  # which would be as slow again
                 tally.unsteady = tally.unsteady or second_look(lab, schedule)
             if isinstance(item, bytes):
@@ -152,8 +152,16 @@ def run_all(batch: Batch, report: Report) -> Tally:
     return tally
 
 
+def longest(schedule: Schedule) -> int:
+    """How many decisions another schedule may have: one at each step of the threads that race.
+
+    This one has fewer, where threads ran alone after the ends of others.
+    """
+    return sum(event.thread != 0 for event in schedule.events)
+
+
 def strategy(batch: Batch, steps: int) -> Callable[[bytes | int], Chooser]:
-    """Makes who decides, for each item of the batch. ``steps``: decisions of a schedule."""
+    """Makes who decides, for each item of the batch. ``steps``: decisions it has, at most."""
     if batch.strategy == "dfs":
         return lambda item: Follow(item if isinstance(item, bytes) else b"")
     if batch.strategy == "random":
@@ -171,6 +179,22 @@ def second_look(lab: Lab, schedule: Schedule) -> str:
     chooser = Follow(schedule.chosen)
     again = lab.run(chooser)
     return difference(schedule, again) or chooser.strictly()
+
+
+def astray(schedule: Schedule, item: bytes | int, cost: int) -> str:
+    """How a schedule left its beginning, which an earlier one came through; "" if it did not.
+
+    After it nobody is interrupted. So two runs may be alike, and yet not as those before.
+    """
+    if not isinstance(item, bytes):
+        return ""
+    if len(schedule.decisions) < len(item):
+        made = len(schedule.decisions)
+        return f"{made} decisions, where {len(item)} were made in a schedule that began alike"
+    if schedule.preemptions != cost:
+        cost_now = schedule.preemptions
+        return f"{cost_now} preemptions, where a schedule that began alike had {cost}"
+    return ""
 
 
 def difference(first: Schedule, second: Schedule) -> str:

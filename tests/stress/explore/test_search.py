@@ -222,6 +222,40 @@ def test_what_is_not_deterministic_is_reported_with_the_first_difference(scenari
 
 
 @pytest.mark.parametrize(
+    ("level", "beginning", "words"),
+    [(0, b"\1\1\1\2\2\2\2", "3 decisions, where 7 were made in a schedule that began alike"),
+     (2, b"\1\2", "1 preemptions, where a schedule that began alike had 2")],
+)  # fmt: skip
+def test_a_beginning_that_leads_elsewhere_than_before_is_noticed(level, beginning, words):
+    """Though both runs of that schedule are alike: something has changed since it was found."""
+    batch = work.Batch(aim(toy(steps(2))), "dfs", level=level, beginnings=(beginning,))
+    assert work.run_batch(batch, lambda number: None).unsteady == words
+
+
+def test_what_is_alike_twice_and_not_as_before_is_not_called_all():
+    """Every second pair of runs has more points."""
+    turn = count()
+
+    def actor(state, index):
+        for _ in range(1 if index else state):
+            here()
+
+    ageing = toy(actor, setup=lambda params: 4 - 3 * (next(turn) // 2 % 2))
+    found = searched(ageing, bound=2)
+    assert found.tally.unsteady
+    assert not found.exhausted
+
+
+def test_a_failure_that_is_not_deterministic_is_an_error_that_names_both(tmp_path):
+    turn = count()
+    odd = toy(steps(1), arbiter=lambda state: Observation({("lost", "kept")[next(turn) % 2]: 1}))
+    result = judged(searched(odd), tmp_path).result
+    assert result.verdict == "ERROR"
+    assert "forbidden outcome 'lost'" in result.reason
+    assert "not deterministic under control: the outcome was 'lost', and" in result.reason
+
+
+@pytest.mark.parametrize(
     ("error", "verdict"), [(Crash(-11, "stacks"), "CRASH"), (Failure("E", "stacks"), "ERROR")]
 )
 def test_a_process_that_dies_is_a_result(error, verdict, tmp_path):

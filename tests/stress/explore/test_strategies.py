@@ -1,10 +1,15 @@
 """Strategies reach what they promise to reach, and the same seed decides the same."""
 
+from dataclasses import replace
+
 import pytest
 
+from stress.core.outcome import acceptable
+from stress.core.scenario import Observation
 from stress.explore.strategies import Follow, Priorities, Walk
 from stress.explore.trial import Lab
-from tests.stress.explore.toys import COUNT, PARAMS, here, toy
+from stress.explore.work import longest
+from tests.stress.explore.toys import COUNT, PARAMS, all_schedules, here, steps, toy
 
 
 def late(state, index):
@@ -18,8 +23,6 @@ def late(state, index):
 
 
 def judged(state):
-    from stress.core.scenario import Observation
-
     return Observation({"lost" if state == ["far", "near"] else "kept": 1})
 
 
@@ -52,6 +55,31 @@ def test_depth_makes_the_one_that_runs_fall_behind():
         deep = {lab.run(Priorities(f"{n}", 2, 6)).key for n in range(30)}
     assert shallow == {"kept"}
     assert deep == {"kept", "lost"}
+
+
+def told(state, index):
+    state.append(index)
+    if index < 2:
+        here()
+        state.append(index)
+
+
+def test_who_falls_behind_later_may_go_on_sooner():
+    """Thread 0 falls, then 1 does, and 1 goes on before 0: that takes two changes."""
+    order = toy(told, arbiter=lambda state: Observation({"".join(map(str, state)): 1}),
+                outcomes={"racy": lambda params: [acceptable("*", "")]})  # fmt: skip
+    with Lab(order, replace(PARAMS, threads=3)) as lab:
+        seen = {lab.run(Priorities(f"{n}", 3, 4)).key for n in range(400)}
+    assert "01210" in seen
+    assert "10201" in seen
+
+
+def test_changes_come_late_as_well():
+    """The first schedule has half of the decisions: the second thread runs alone."""
+    decided = [len(schedule.decisions) for schedule in all_schedules(toy(steps(3)), 2)]
+    with Lab(toy(steps(3)), PARAMS) as lab:
+        first = lab.run(Follow())
+    assert len(first.decisions) < max(decided) <= longest(first)
 
 
 def test_a_list_that_cannot_be_followed_says_where():
