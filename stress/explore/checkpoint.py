@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,7 +17,7 @@ from stress.explore.search import Search, Settings
 
 __all__ = ["Checkpoint", "CheckpointError", "title"]
 
-VERSION = 3
+VERSION = 4
 AGAIN = "explore again: delete it, or give --checkpoint another file"
 EVERY = 5.0  # seconds between two writes, at least
 PART = 0.05  # of the time is for writing, at most
@@ -33,6 +35,11 @@ def title(search: Search) -> str:
         f"{target.scenario} {params.mode} threads={params.threads} size={params.size} "
         f"dtype={params.dtype} seed={params.seed}"
     )
+
+
+def digest(states: Mapping[str, str]) -> str:
+    """What tells the states of searches, each as JSON, from damaged ones."""
+    return sha256(json.dumps(sorted(states.items())).encode()).hexdigest()
 
 
 class Checkpoint:
@@ -56,6 +63,8 @@ class Checkpoint:
             if document["version"] == VERSION:
                 self._fit(path, document["source"], document["code"], document["settings"])
                 states: dict[str, Any] = document["states"]
+                if digest({name: json.dumps(states[name]) for name in states}) != document["check"]:
+                    raise CheckpointError(f"{path} is damaged: not as it was written; {AGAIN}")
                 return states
         except CheckpointError:
             raise
@@ -96,7 +105,7 @@ class Checkpoint:
             return
         began = monotonic()
         head = {"version": VERSION, "source": self._source, "code": self._code,
-                "settings": asdict(self._settings)}  # fmt: skip
+                "settings": asdict(self._settings), "check": digest(self._states)}  # fmt: skip
         states = ",".join(f"{json.dumps(name)}:{state}" for name, state in self._states.items())
         beside = self._path.with_name(f"{self._path.name}.new")
         beside.write_text(f'{json.dumps(head)[:-1]},"states":{{{states}}}}}', encoding="utf-8")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+
+import numpy as np
 
 from stress.explore.hookset import sources
 
@@ -23,9 +26,10 @@ def place(source: str) -> str:
 def code_of(source: str) -> dict[str, str]:
     """The SHA-256 of every file of the engine, of the harness, and of ``source``, by name.
 
-    What scenarios of a user import besides is not among them.
+    The Python that runs them is among them, and NumPy. What scenarios of a user import besides is
+    not.
     """
-    texts = own(source)
+    texts = own(source) | {"Python": sys.version, "NumPy": np.__version__}
     for package in ("engine", "stress"):
         texts |= sources(files(package), f"{package}/")
     return {name: sha256(text.encode()).hexdigest() for name, text in texts.items()}

@@ -105,7 +105,8 @@ class Explored:
 
 
 def conclude(search: Search, plan: Plan, child: Child, ends: float = inf) -> Explored:
-    """What ``search`` came to. ``ends``: the moment until which it may be made smaller."""
+    """What ``search`` came to. ``ends``: the moment until which it may be made smaller, and what
+    does not fail be run ten times."""
     scenario, params = search.target.find(), search.target.params
     outcomes = scenario.outcomes[params.mode](params)
     blank = Result(scenario.number, scenario.name, params, unit="schedules")
@@ -170,7 +171,7 @@ def finding(
         decisions, key = minimal.schedule.chosen, minimal.schedule.key
         target = replace(target, params=minimal.params)
         note, smaller = minimal.schedule.note, minimal.words
-    times = 1 if STUCK in key.split(", ") else TIMES  # each run of it waits for ten seconds
+    times = runs(key, example.expect, late=monotonic() > ends)
     replayed = child.call(repeat, Request(target, decisions, times=times), LIMIT)
     steady = 0 if replayed.problem else replayed.outcomes.get(key, 0)
     token = write(Recorded(target.scenario, target.params, decisions), plan.files)
@@ -180,17 +181,25 @@ def finding(
     )
 
 
+def runs(key: str, expect: str, *, late: bool) -> int:
+    """How often to run a finding again: where time is up, once suffices for what does not fail."""
+    stuck = STUCK in key.split(", ")  # each run of it waits for ten seconds
+    return 1 if stuck or (late and not Expect(expect).fails) else TIMES
+
+
 def judge(search: Search, rows: Sequence[Row]) -> tuple[Verdict, str]:
     """The verdict, and the reason where it is not PASS."""
     tally, error = search.tally, search.error
+    odd = f"not deterministic under control: {tally.unsteady}. {CAUSES}"
     for row in rows:
         if Expect(row.expect).fails and row.count:
             why = ENDS.get(row.key, row.why) if row.expect == Expect.UNKNOWN.value else row.why
-            return Verdict.FAIL, f"{row.expect} outcome {row.key!r}: {why}"
+            words = f"{row.expect} outcome {row.key!r}: {why}"
+            return (Verdict.ERROR, f"{words}; {odd}") if tally.unsteady else (Verdict.FAIL, words)
     if error is not None:
         return VERDICTS.get(type(error), Verdict.ERROR), str(error)
     if tally.unsteady:
-        return Verdict.ERROR, f"not deterministic under control: {tally.unsteady}. {CAUSES}"
+        return Verdict.ERROR, odd
     if tally.skipped:
         return Verdict.SKIPPED, tally.skipped
     if not tally.schedules:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from base64 import b32decode, b32encode
-from binascii import Error as Base32Error
 from binascii import crc_hqx
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def decode(token: str) -> Recorded:
         raise TokenError(f"{token!r} is no token: they look like scenario:letters")
     try:
         payload = b32decode(text.upper() + "=" * (-len(text) % 8))
-    except Base32Error:
+    except ValueError:  # letters that are none of base32, or not of ASCII
         raise TokenError("the token is damaged: not base32") from None
     if b32encode(payload).decode().rstrip("=").lower() != text.lower():
         raise TokenError("the token is damaged: it does not end as it should")
@@ -76,15 +76,20 @@ def decode(token: str) -> Recorded:
             f"the token was made with other hook points (set {made:04x}, now "
             f"{hook_set_hash():04x}): its decisions would be taken at other places. Explore again"
         )
-    return unpack(scenario, iter(payload[3:-2]))
+    try:
+        return unpack(scenario, iter(payload[3:-2]))
+    except (StopIteration, RuntimeError, ValueError):
+        raise TokenError("the token is no schedule, though nothing of it is missing") from None
 
 
 def unpack(scenario: str, data: Iterator[int]) -> Recorded:
-    """What follows the head of a payload."""
+    """What follows the head of a payload; raises where no schedule was packed like that."""
     mode, dtype = unword(data), unword(data)
-    threads, size, seed = (unvarint(data) for _ in range(3))
-    bits, count = next(data), unvarint(data)
-    packed = int.from_bytes(bytes(data), "big")
+    threads, size, seed = unvarint(data), unvarint(data), unvarint(data)
+    bits, count, rest = next(data), unvarint(data), bytes(data)
+    if not 1 <= bits <= 8 or len(rest) != (bits * count + 7) // 8:
+        raise ValueError("another number of decisions")
+    packed = int.from_bytes(rest, "big")
     mask = (1 << bits) - 1
     decisions = bytes(packed >> bits * (count - 1 - i) & mask for i in range(count))
     return Recorded(scenario, Params(mode, threads, size, dtype, seed, True), decisions)
@@ -121,7 +126,7 @@ def word(text: str) -> bytes:
 
 def unword(data: Iterator[int]) -> str:
     """The text at the beginning of ``data``."""
-    return bytes(next(data) for _ in range(unvarint(data))).decode("ascii")
+    return bytes(islice(data, unvarint(data))).decode("ascii")
 
 
 def fitting(recorded: Recorded, scenario: Scenario) -> None:
@@ -172,7 +177,7 @@ def read(text: str) -> Recorded:
         return decode(text)
     try:
         document: dict[str, Any] = json.loads(Path(text).read_text(encoding="utf-8"))
-        token, places = document["token"], tuple(document["hook_set"])
+        token, places = str(document["token"]), tuple(document["hook_set"])
     except OSError as error:
         raise TokenError(f"cannot read {text}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError):

@@ -63,7 +63,7 @@ def test_a_checkpoint_of_another_search_is_refused(tmp_path):
         Checkpoint(path, Settings(bound=1), "stress.mutants")
 
 
-@pytest.mark.parametrize("name", ["engine/sync.py", "stress/explore/trial.py", "mine"])
+@pytest.mark.parametrize("name", ["engine/sync.py", "stress/explore/trial.py", "Python", "mine"])
 def test_a_checkpoint_of_other_code_is_refused(name, tmp_path, monkeypatch):
     path, mine = tmp_path / "x", tmp_path / "mine.py"
     mine.write_text("SCENARIOS = ()")
@@ -90,13 +90,28 @@ def test_the_code_of_a_module_is_all_of_it():
 
 def test_a_checkpoint_of_another_version_is_refused(tmp_path):
     path = tmp_path / "x"
-    path.write_text('{"version": 2}')
-    with pytest.raises(CheckpointError, match="has version 2, not 3; explore again"):
+    path.write_text('{"version": 3}')
+    with pytest.raises(CheckpointError, match="has version 3, not 4; explore again"):
         Checkpoint(path, Settings())
 
 
 @pytest.mark.parametrize(
-    "content", ["nonsense", "[]", json.dumps({"version": 3, "source": SHIPPED, "code": []})]
+    ("was", "now"),
+    [('"schedules": 0', '"schedules": 9'), ('[""]', "[]"), ('"fresh"', '"flesh"'), ("{}", "[]")],
+)
+def test_a_damaged_checkpoint_is_refused(was, now, tmp_path):
+    """Or what it has lost would count as proved."""
+    path = tmp_path / "x"
+    written(path, Settings())
+    text = path.read_text()
+    assert was in text
+    path.write_text(text.replace(was, now, 1))
+    with pytest.raises(CheckpointError, match="is damaged: not as it was written; explore again"):
+        Checkpoint(path, Settings())
+
+
+@pytest.mark.parametrize(
+    "content", ["nonsense", "[]", json.dumps({"version": 4, "source": SHIPPED, "code": []})]
 )
 def test_a_file_that_is_no_checkpoint_is_refused(content, tmp_path):
     path = tmp_path / "x"

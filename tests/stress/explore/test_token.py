@@ -1,6 +1,8 @@
 """Tokens bring back what was recorded, and are refused where they could not."""
 
 import json
+from base64 import b32encode
+from binascii import crc_hqx
 from dataclasses import replace
 
 import pytest
@@ -54,6 +56,45 @@ def test_what_is_no_token_is_refused(text):
         decode(text)
 
 
+def sealed(body, version=1):
+    """A token that is whole, whatever it says."""
+    payload = bytes([version]) + hookset.hook_set_hash().to_bytes(2, "big") + body
+    payload += crc_hqx(payload, 0).to_bytes(2, "big")
+    return f"toy:{b32encode(payload).decode().rstrip('=').lower()}"
+
+
+RACY = token.word("racy") + token.word("float64") + bytes([2, 4, 0])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        token.varint(2**62) + b"racy",  # a text longer than the token
+        token.word("racy") + b"\1\xff" + bytes(5),  # not of ASCII
+        RACY,  # ends where the decisions should begin
+        RACY + bytes([1]) + token.varint(2**60) + b"\xff",  # more decisions than there are
+        RACY + bytes([0]) + token.varint(2**40),  # in no bits at all
+        RACY + bytes([9, 1, 1, 1]),  # in more bits than a thread's number has
+        RACY + bytes([1, 2, 0, 0]),  # fewer than there are
+    ],
+)
+def test_what_is_whole_and_no_schedule_is_refused(body):
+    with pytest.raises(TokenError, match="is no schedule"):
+        decode(sealed(body))
+
+
+def test_a_token_of_another_version_is_refused():
+    with pytest.raises(TokenError, match="version 2, and this is version 1"):
+        decode(sealed(RACY + bytes([1, 0]), version=2))
+
+
+@pytest.mark.parametrize("text", ["toy:ü", "toy:\0", "toy:\u0131\u0131"])
+def test_letters_that_are_none_are_refused(text):
+    with pytest.raises(TokenError, match="damaged"):
+        decode(text)
+
+
 @pytest.fixture
 def other_hooks(monkeypatch):
     """An engine with one more point, and one fewer."""
@@ -102,7 +143,10 @@ def test_where_no_file_can_be_written_the_token_is_long(tmp_path):
     assert read(write(long, tmp_path / "file")) == long
 
 
-@pytest.mark.parametrize("content", ["", "[]", json.dumps({"token": "toy:aa"})])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", json.dumps({"token": "toy:aa"}), '{"token": "toy:aa", "hook_set": 5}'],
+)
 def test_a_file_that_is_no_schedule_is_refused(content, tmp_path):
     path = tmp_path / "x.json"
     path.write_text(content)
@@ -110,6 +154,13 @@ def test_a_file_that_is_no_schedule_is_refused(content, tmp_path):
         read(str(path))
     with pytest.raises(TokenError, match="cannot read"):
         read(str(tmp_path / "missing.json"))
+
+
+def test_a_file_whose_token_is_none_is_refused(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"token": 5, "hook_set": hookset.hook_set()}))
+    with pytest.raises(TokenError, match="'5' is no token"):
+        read(str(path))
 
 
 def test_parameters_that_are_explored_no_more_are_refused_with_the_difference():

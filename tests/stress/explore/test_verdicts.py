@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -20,6 +21,7 @@ from stress.explore.show import deadlock_table
 from tests.stress.explore.toys import (
     COUNT,
     HERE,
+    LOSING,
     Cell,
     Dies,
     aim,
@@ -119,6 +121,13 @@ def test_nothing_is_made_smaller_when_time_is_up(tmp_path):
     (found,) = judged(searched(COUNT), tmp_path, minimise=True, ends=monotonic()).findings
     assert found.smaller == "not tried, time was up"
     assert found.reproduced == 10
+
+
+@pytest.mark.parametrize(("late", "times"), [(True, 1), (False, 10)])
+def test_what_does_not_fail_is_run_again_once_when_time_is_up(late, times, tmp_path):
+    ends = monotonic() if late else inf
+    (finding,) = judged(searched(LOSING), tmp_path, ends=ends).findings
+    assert (finding.reproduced, finding.times) == (times, times)
 
 
 def test_what_is_stuck_is_run_once_and_is_no_deadlock(tmp_path, monkeypatch):
