@@ -10,6 +10,9 @@ __all__ = ["Lanes", "Step", "lanes"]
 
 ROOMY, TIGHT = 18.0, 5.0  # width of a step in SVG's units: of a few steps, of many
 FITS = 900  # so wide may the picture be before steps get narrower
+MOST = (
+    2_000  # steps that are drawn: of a schedule without an end a browser would make a minute's work
+)
 LANE = 26  # height of a lane
 TOP = 18  # above the first lane: the numbers of the steps
 
@@ -35,7 +38,8 @@ class Step:
 class Lanes:
     """A schedule, laid out. Immutable.
 
-    ``path`` leads from step to step; ``ticks`` number some of the steps.
+    ``path`` leads from step to step; ``ticks`` number some of the steps. Of a schedule of more than
+    ``MOST`` steps the first and the last are there; ``total`` and ``switches`` count all.
     """
 
     threads: tuple[str, ...]
@@ -45,13 +49,15 @@ class Lanes:
     height: float
     path: str
     ticks: tuple[tuple[float, int], ...]
+    total: int
+    switches: int
     lane_height: int = LANE
     top: int = TOP
 
     @property
-    def switches(self) -> int:
-        """How often the processor went from one thread to another."""
-        return sum(step.switched for step in self.steps)
+    def left_out(self) -> int:
+        """How many steps in the middle are not there."""
+        return self.total - len(self.steps)
 
 
 def lanes(timeline: Sequence[Sequence[str]]) -> Lanes | None:
@@ -67,21 +73,31 @@ def lanes(timeline: Sequence[Sequence[str]]) -> Lanes | None:
         return None
     first, *others = dict.fromkeys(thread for thread, _, _ in timeline)
     threads = (first, *sorted(others, key=lambda name: (len(name), name)))
+    before = [first, *(thread for thread, _, _ in timeline)]
+    switched = [thread != last for (thread, _, _), last in zip(timeline, before, strict=False)]
     wide = min(ROOMY, max(TIGHT, FITS / len(timeline)))
-    befores = [None, *(thread for thread, _, _ in timeline)]
     steps = tuple(
-        Step(
-            number, threads.index(thread), thread, point, subject, before not in (None, thread),
-            round(number * wide, 1), TOP + LANE * threads.index(thread),
-        )
-        for number, ((thread, point, subject), before) in enumerate(
-            zip(timeline, befores, strict=False)
-        )
+        Step(number, threads.index(timeline[number][0]), *timeline[number], switched[number],
+             round(place * wide, 1), TOP + LANE * threads.index(timeline[number][0]))
+        for place, number in enumerate(ends(len(timeline)))
     )  # fmt: skip
     every = max(1, round(60 / wide / 5) * 5)
     ticks = tuple((step.x, step.number) for step in steps if step.number % every == 0)
     height = TOP + LANE * len(threads)
-    return Lanes(threads, steps, wide, len(steps) * wide, height, trace(steps, wide), ticks)
+    return Lanes(threads, steps, wide, len(steps) * wide, height, trace(steps, wide), ticks,
+                 len(timeline), sum(switched))  # fmt: skip
+
+
+def ends(total: int) -> list[int]:
+    """The numbers of the steps that are drawn, of so many.
+
+    >>> len(ends(MOST)), ends(5_000)[999:1_001]
+    (2000, [999, 4000])
+    """
+    if total <= MOST:
+        return list(range(total))
+    half = MOST // 2
+    return [*range(half), *range(total - half, total)]
 
 
 def trace(steps: Sequence[Step], wide: float) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "findings_table",
     "outcome_table",
     "scenario_table",
+    "share",
     "staleness_table",
     "verdict_tables",
 ]
@@ -34,6 +35,20 @@ def percent(fraction: float) -> str:
     """
     value = 100 * fraction
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def share(fraction: float) -> str:
+    """A share of all samples; what is not none does not read as none, nor what is not all as all.
+
+    >>> share(0.25), share(0.0), share(1.0)
+    ('25.000 %', '0.000 %', '100.000 %')
+    >>> share(1e-7), share(1 - 1e-7)
+    ('< 0.001 %', '> 99.999 %')
+    """
+    value = f"{100 * fraction:.3f} %"
+    if fraction and value == "0.000 %":
+        return "< 0.001 %"
+    return "> 99.999 %" if fraction < 1 and value == "100.000 %" else value
 
 
 def loss_rate(loss: Loss | None) -> str:
@@ -91,9 +106,9 @@ def verdict_table(results: Sequence[Result]) -> Table:
 
 def outcome_table(result: Result) -> Table:
     """Every outcome of one run: how often, of which class, and why it is in that class."""
-    total = max(1, result.samples)
+    total = max(1, result.samples, sum(row.count for row in result.rows))
     rows = [
-        (row.key, f"{row.count:,}", f"{100 * row.count / total:.3f} %", row.expect, row.why)
+        (row.key, f"{row.count:,}", share(row.count / total), row.expect, row.why)
         for row in result.rows
     ]
     params = result.params

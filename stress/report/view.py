@@ -15,7 +15,7 @@ from stress.core.tactics import PLAIN
 from stress.report.lanes import Lanes, lanes
 from stress.report.naming import unusual
 from stress.report.plot import order
-from stress.report.tables import NONE, loss_rate, percent
+from stress.report.tables import NONE, loss_rate, percent, share
 
 __all__ = [
     "Cell",
@@ -176,9 +176,9 @@ def lines(result: Result) -> tuple[Line, ...]:
     total = sum(row.count for row in result.rows)
     sampled = total and not result.params.explored
     return tuple(
-        Line(row, share, f"{100 * share:.3f} %", interval(row.count, total) if sampled else "")
+        Line(row, part, share(part), interval(row.count, total) if sampled else "")
         for row in result.rows
-        for share in [row.count / total if total else 0.0]
+        for part in [row.count / total if total else 0.0]
     )
 
 

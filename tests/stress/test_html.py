@@ -19,7 +19,7 @@ from stress.core.source import SHIPPED
 from stress.core.tactics import Tactics
 from stress.environment import Blas, Environment
 from stress.exits import Exit
-from stress.report import html, plot, view
+from stress.report import html, plot, tables, view
 from stress.report.lanes import lanes
 
 TOP = Path(__file__).parents[2]
@@ -118,6 +118,23 @@ def test_schedules_with_several_outcomes_have_shares_of_all_outcomes():
     rows = (Row("kept", 30, "acceptable", ""), Row("lost", 10, "forbidden", ""))
     shown = view.lines(replace(FAILED, samples=20, rows=rows))
     assert [line.share for line in shown] == [0.75, 0.25]
+
+
+def test_one_of_a_million_does_not_read_as_none_nor_all_but_one_as_all():
+    rows = (Row("kept", 999_999, "acceptable", ""), Row("lost", 1, "forbidden", ""))
+    rare = replace(RESULT, samples=1_000_000, rows=rows)
+    words = ["> 99.999 %", "< 0.001 %"]
+    assert [line.percent for line in view.lines(rare)] == words
+    assert [row[2] for row in tables.outcome_table(rare).rows] == words
+
+
+def test_the_terminal_shows_the_shares_that_the_page_shows():
+    rows = (Row("kept", 30, "acceptable", ""), Row("lost", 10, "forbidden", ""))
+    result = replace(FAILED, samples=20, rows=rows)
+    shown = [line.percent for line in view.lines(result)]
+    assert (
+        [row[2] for row in tables.outcome_table(result).rows] == shown == ["75.000 %", "25.000 %"]
+    )
 
 
 def test_a_cell_shows_the_worst_run_and_leads_to_it():
@@ -304,6 +321,19 @@ def test_a_long_schedule_gets_narrow_steps_that_can_still_be_hit():
     assert long.step_width < short.step_width
     assert long.step_width >= 5
     assert len(long.ticks) < 300
+
+
+def test_of_a_schedule_without_an_end_both_ends_are_drawn(render):
+    endless = 5_000 * TIMELINE
+    drawn = lanes(endless)
+    assert drawn is not None
+    numbers = [step.number for step in drawn.steps]
+    assert numbers == [*range(1_000), *range(19_000, 20_000)]
+    assert (drawn.total, drawn.left_out, drawn.switches) == (20_000, 18_000, 10_000)
+    assert drawn.steps[1_000].x == drawn.steps[999].x + drawn.step_width
+    page = render(replace(FAILED, timelines=(endless,)))
+    assert "20,000 steps, 10,000 switches of thread; 18,000 steps in the middle are left" in page
+    assert len(page) < 2_000_000
 
 
 def test_each_finding_has_its_schedule_and_each_step_a_place_of_its_own(render):

@@ -1,5 +1,6 @@
 """The HTML page in a real browser: it opens in silence, filters, copies, and can be read."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -166,6 +167,26 @@ def test_a_command_that_cannot_be_copied_is_selected(shown):
     click(shown, "#run-5 .commands .copy")
     shown.run("new Promise((done) => setTimeout(done))")
     assert shown.run("getSelection().toString()").startswith("python -m stress replay")
+
+
+def luminance(colour):
+    """The relative luminance of a CSS colour, as WCAG defines it."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+    return sum(share * v for share, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("selector", "part"),
+    [("#text", "::placeholder"), (".toggle", ""), (".copy", ""), (".command code", "")],
+)
+def test_words_stand_out_from_their_ground(shown, theme, selector, part):
+    shown.theme(theme)
+    style = f"getComputedStyle(document.querySelector('{selector}'), '{part}').color"
+    ground = f"getComputedStyle(document.querySelector('{selector}')).backgroundColor"
+    low, high = sorted(map(luminance, map(shown.run, (style, ground))))
+    assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def test_on_paper_nothing_is_cut_off(browser, tmp_path):
