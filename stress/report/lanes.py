@@ -77,9 +77,12 @@ def lanes(timeline: Sequence[Sequence[str]]) -> Lanes | None:
     switched = [thread != last for (thread, _, _), last in zip(timeline, before, strict=False)]
     wide = min(ROOMY, max(TIGHT, FITS / len(timeline)))
     steps = tuple(
-        Step(number, threads.index(timeline[number][0]), *timeline[number], switched[number],
-             round(place * wide, 1), TOP + LANE * threads.index(timeline[number][0]))
+        Step(
+            number, threads.index(thread), thread, point, subject, switched[number],
+            round(place * wide, 1), TOP + LANE * threads.index(thread),
+        )
         for place, number in enumerate(ends(len(timeline)))
+        for thread, point, subject in [timeline[number]]
     )  # fmt: skip
     every = max(1, round(60 / wide / 5) * 5)
     ticks = tuple((step.x, step.number) for step in steps if step.number % every == 0)
