@@ -104,7 +104,9 @@ def events(text: str) -> Iterator[dict[str, Any]]:
 
 def summary_of(seen: list[dict[str, Any]]) -> dict[str, Any]:
     """The fields of a summary that a stream tells of."""
-    begin, *_ = (event for event in seen if event["event"] == "begin")
+    begin = next((event for event in seen if event["event"] == "begin"), None)
+    if begin is None:
+        raise ValueError("no line says how it began")
     end = next((event for event in seen if event["event"] == "end"), {})
     planned = [event["planned"] for event in seen if "planned" in event]
     return begin | {

@@ -212,6 +212,13 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path):
     assert read(path).results == (OLD,)
 
 
+def test_a_stream_that_was_cut_off_in_its_first_line_says_so(tmp_path, capsys):
+    path = tmp_path / "results.jsonl"
+    path.write_text('{"event": "begin", "sche')
+    assert cli.main(["report", str(path)]) == 4
+    assert "no line says how it began" in capsys.readouterr().err
+
+
 def test_a_line_that_was_cut_off_after_a_brace_is_left_out(tmp_path):
     path = tmp_path / "results.jsonl"
     with path.open("w") as file:

@@ -74,6 +74,14 @@ def test_a_page_that_is_not_allowed_to_do_something_is_heard(browser, tmp_path, 
     assert len([said for said in browser.problems if "Content Security Policy" in said]) == 2
 
 
+def test_where_nothing_was_run_no_filter_is_to_blame(browser, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(html.render([], ENVIRONMENT), encoding="utf-8")
+    browser.open(path)
+    assert browser.run("document.title") == "stress run: no runs"
+    assert words(browser, "#runs .note") == ["Nothing was run."]
+
+
 def test_verdicts_filter(shown):
     toggle(shown, "FAIL")
     assert shown.run(RUNS) == ["run-5"]

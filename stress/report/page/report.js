@@ -34,7 +34,7 @@
     for (const list of all(".first")) {
       list.parentElement.hidden = all("li", list).every((item) => item.hidden);
     }
-    find("nothing").hidden = left.length > 0;
+    find("nothing").hidden = left.length > 0 || runs.length === 0;
     find("shown").textContent = `${left.length} of ${runs.length} runs`;
   }
 
