@@ -1,5 +1,7 @@
-"""The check that no test leaves a thread behind does see one."""
+"""The check that no test leaves a thread behind does see one; the collector sees little."""
 
+import gc
+import signal
 import threading
 
 import pytest
@@ -65,3 +67,11 @@ def test_the_default_pool_may_stay(started):
     started(pool.current_pool())
     assert leftover_threads(before, patience=0.0) == []
     engine.set_num_workers(max(pool.cores() - 1, 0))
+
+
+def test_the_collector_looks_only_at_what_this_module_has_made():
+    assert gc.get_freeze_count() > 10 * len(gc.get_objects())
+
+
+def test_processes_that_tests_start_can_be_interrupted():
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
