@@ -41,7 +41,7 @@ verdicts:
   PASS          the promise held, and there is evidence: enough samples, and threads that truly met
   FAIL          an outcome was seen that is forbidden, or that nobody declared
   INCONCLUSIVE  nothing wrong was seen, and too little was seen to tell; the reason is printed
-  TIMEOUT / CRASH / ERROR   it hung / its process died / the harness itself went wrong
+  TIMEOUT / CRASH / ERROR   it hung / its process died / its own code, or the harness, went wrong
   SKIPPED       it does not apply here; the reason is printed
 
 Each run has a process of its own, so one that hangs or crashes is told, and harms no other.

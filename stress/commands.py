@@ -12,7 +12,7 @@ from engine.hogwild import TrainResult
 from stress import data
 from stress.core.child import Child, Crash, Failure, Hang
 from stress.core.scenario import Params, Scenario
-from stress.core.source import load
+from stress.core.source import asked, load
 from stress.environment import Environment, doctor
 from stress.exits import Exit
 from stress.report import tables
@@ -83,8 +83,8 @@ def list_scenarios(args: argparse.Namespace) -> Exit:
 
 def tags(scenario: Scenario) -> list[str]:
     """The tags of any of its configurations."""
-    configurations = product(scenario.modes, scenario.sizes(GIL_EDGE))
-    found = (scenario.tags(Params(mode, size=size)) for mode, size in configurations)
+    configurations = product(scenario.modes, asked(scenario, "sizes", GIL_EDGE))
+    found = (asked(scenario, "tags", Params(mode, size=size)) for mode, size in configurations)
     return sorted(frozenset[str]().union(*found))
 
 
@@ -92,7 +92,7 @@ def facts(scenario: Scenario) -> dict[str, Any]:
     """What there is to know of a scenario before it runs."""
     return {
         "number": scenario.number, "name": scenario.name, "title": scenario.title,
-        "unit": scenario.unit, "modes": scenario.modes, "sizes": scenario.sizes(GIL_EDGE),
+        "unit": scenario.unit, "modes": scenario.modes, "sizes": asked(scenario, "sizes", GIL_EDGE),
         "tags": tags(scenario),
         "parameters": {mode: parameters(scenario, mode) for mode in scenario.modes},
         "outcomes": {mode: declared(scenario, mode) for mode in scenario.modes},
@@ -101,20 +101,21 @@ def facts(scenario: Scenario) -> dict[str, Any]:
 
 def parameters(scenario: Scenario, mode: str) -> dict[str, Any]:
     """What a run with two threads is like: its first size, and what would be explored."""
-    params = Params(mode, size=scenario.sizes(GIL_EDGE)[0])
+    params = Params(mode, size=asked(scenario, "sizes", GIL_EDGE)[0])
+    explored = asked(scenario, "explore", params)
     return {
-        "threads": params.threads, "dtype": params.dtype, "actors": scenario.crew(params),
-        "minimum": scenario.minimum(params), "preemptions": scenario.bound,
-        "explored": [{"threads": it.threads, "size": it.size} for it in scenario.explore(params)],
+        "threads": params.threads, "dtype": params.dtype, "actors": asked(scenario, "crew", params),
+        "minimum": asked(scenario, "minimum", params), "preemptions": scenario.bound,
+        "explored": [{"threads": it.threads, "size": it.size} for it in explored],
     }  # fmt: skip
 
 
 def declared(scenario: Scenario, mode: str) -> list[dict[str, str]]:
     """The outcomes that a scenario declares in a mode, at its first size."""
-    params = Params(mode, size=scenario.sizes(GIL_EDGE)[0])
+    params = Params(mode, size=asked(scenario, "sizes", GIL_EDGE)[0])
     return [
         {"key": outcome.key, "expect": outcome.expect.value, "why": outcome.why}
-        for outcome in scenario.outcomes[mode](params)
+        for outcome in asked(scenario, "declared", params)
     ]
 
 

@@ -24,7 +24,7 @@ class Exit(IntEnum):
     PASS = 0, "no promise was broken"
     FORBIDDEN = 1, "a forbidden or unknown outcome, a broken promise, or drift (compare)"
     INTERRUPTED = 2, "interrupted (Ctrl-C), or killed"
-    HARNESS = 3, "the harness itself went wrong"
+    HARNESS = 3, "a scenario's own code, or the harness, went wrong"
     USAGE = 4, "wrong usage: an option, a value or a file"
     NOTHING = 5, "nothing was selected"
     INCONCLUSIVE = 6, "too little was seen to tell (only with --fail-on inconclusive)"

@@ -14,7 +14,7 @@ from stress.core.job import Job, isolated, unrun
 from stress.core.result import Result, Verdict
 from stress.core.runner import Budget
 from stress.core.scenario import MODES, Params, Scenario
-from stress.core.source import SHIPPED, load
+from stress.core.source import SHIPPED, asked, load
 from stress.core.tactics import PLAIN, Tactics
 from stress.profiles import PROFILES, Pace, Profile
 from stress.report.terminal import Progress
@@ -52,7 +52,7 @@ class Choice:
 def plan(choice: Choice) -> list[Job]:
     """A job for each configuration of ``choice``, in the order of the scenarios.
 
-    Raises ``SourceError`` where there are no scenarios.
+    Raises ``SourceError`` where there are no scenarios, or one does not say on what to run it.
     """
     random = Random(choice.seed)
     jobs = []
@@ -73,10 +73,10 @@ def forked(job: Job, fork: int) -> Job:
 def configurations(scenario: Scenario, choice: Choice) -> Iterator[Job]:
     """The configurations of one scenario."""
     modes = [mode for mode in scenario.modes if mode in choice.modes]
-    sizes = choice.sizes or scenario.sizes(choice.edge or GIL_EDGE)
+    sizes = choice.sizes or asked(scenario, "sizes", choice.edge or GIL_EDGE)
     for mode, threads, size, tactics in product(modes, choice.threads, sizes, choice.tactics):
         params = Params(mode, threads, size, seed=choice.seed)
-        if choice.profile.fits(scenario.tags(params)):
+        if choice.profile.fits(asked(scenario, "tags", params)):
             yield Job(choice.source, scenario.name, params, Budget(), tactics)
 
 

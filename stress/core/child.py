@@ -228,7 +228,7 @@ def watched(function: Callable[[Any, Report], Any], argument: Any, watch: Watch)
     watch.arm()
     try:
         return "value", function(argument, watch)
-    except Exception as error:
+    except BaseException as error:  # SystemExit too: it would end the process as if it had died
         return "error", (f"{type(error).__name__}: {error}", traceback.format_exc())
     finally:
         faulthandler.cancel_dump_traceback_later()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from time import monotonic, perf_counter_ns
@@ -25,7 +25,7 @@ from stress.core.stats import Rate
 from stress.core.tactics import PLAIN, Tactics, switching
 from stress.gilprobe import gil_enabled
 
-__all__ = ["Budget", "run"]
+__all__ = ["Budget", "crew_of", "raised_in", "run"]
 
 Progress = Callable[[int], None]  # called with the number of samples so far
 
@@ -76,6 +76,7 @@ class Team:
 
     ``state``, ``over``, ``tally``, ``failure``: written by actor 0 between the meetings ``finish``
     and ``start``, where every other actor waits at ``start``; the meetings order them.
+    ``stacks``: likewise; of the first exception that fails the run.
     ``spans``, ``raised``, ``entered``: actor *i* writes item *i* alone.
     ``stop``: atomic; set by the thread that called ``run``, or by a broken meeting.
     """
@@ -84,9 +85,9 @@ class Team:
         self, scenario: Scenario, params: Params, budget: Budget, fixture: Any, sync: str
     ) -> None:
         self.scenario, self.budget, self.fixture = scenario, budget, fixture
-        self.crew = scenario.crew(params)
+        self.crew = crew_of(scenario, params)
         self.minimum = scenario.minimum(params)
-        self.outcomes = scenario.outcomes[params.mode](params)
+        self.outcomes = scenario.declared(params)
         self.required = [o.key for o in self.outcomes if o.expect is Expect.REQUIRED]
         self.start = start_line(self.crew, sync)
         self.finish = rendezvous(self.crew, sync)
@@ -94,6 +95,7 @@ class Team:
         self.over = self.stop = False
         self.tally = Tally()
         self.failure: BaseException | None = None
+        self.stacks = ""
         self.spans = [(0, 0)] * self.crew
         self.raised: list[BaseException | None] = [None] * self.crew
         self.entered = [0] * self.crew
@@ -127,7 +129,7 @@ class Team:
             return
         try:
             self.state = self.scenario.setup(self.fixture)
-        except Exception as error:
+        except BaseException as error:  # SystemExit too, here and below: or nobody would hear of it
             self.failure, self.over = error, True
 
     def act(self, index: int) -> None:
@@ -144,20 +146,31 @@ class Team:
     def judge(self) -> None:
         """Let the arbiter look at the trial, and count it."""
         try:
-            seen = raised_in(self.raised) or self.scenario.arbiter(self.state)
+            seen = raised_in(self.raised) or self.scenario.seen(self.state)
+            self.keep_stack()
             together = overlapped(self.spans) if seen.overlapped is None else seen.overlapped
             self.tally.add(seen, together)
-        except Exception as error:  # also where what the arbiter returned cannot be counted
+        except BaseException as error:  # also where what the arbiter returned cannot be counted
             self.failure = error
+
+    def keep_stack(self) -> None:
+        """Keep where an actor raised what fails the run: a message alone seldom says so."""
+        for error in self.raised:
+            if error is not None and not self.stacks and self.failing([raised_key(error)]):
+                self.stacks = "".join(format_exception(error))
 
     @property
     def convincing(self) -> bool:
         """Whether there is all the evidence that a verdict asks for. Called by actor 0."""
         seen = self.tally.outcomes
-        if any(grade(self.outcomes, key).expect.fails for key in seen):
+        if self.failing(+seen):
             return True
         shown = all(seen[key] for key in self.required)
         return shown and self.tally.overlapped > 0 and self.samples >= self.minimum
+
+    def failing(self, keys: Iterable[str]) -> bool:
+        """Whether one of these outcomes is forbidden, or nobody declared it."""
+        return any(grade(self.outcomes, key).expect.fails for key in keys)
 
     @property
     def samples(self) -> int:
@@ -165,9 +178,22 @@ class Team:
         return self.tally.rate.samples
 
 
+def crew_of(scenario: Scenario, params: Params) -> int:
+    """The number of actors. Raises ``ValueError`` where it is none."""
+    crew = scenario.crew(params)
+    if not isinstance(crew, int) or crew < 1:
+        raise ValueError(f"crew(params) must be a whole number from 1 on, got {crew!r}")
+    return crew
+
+
 def overlapped(spans: list[tuple[int, int]]) -> bool:
     """Whether any two spans have a moment in common."""
     return any(later[0] < earlier[1] for earlier, later in pairwise(sorted(spans)))
+
+
+def raised_key(error: BaseException) -> str:
+    """The outcome that an exception of an actor is."""
+    return f"raised {type(error).__name__}"
 
 
 def raised_in(raised: list[BaseException | None]) -> Observation | None:
@@ -175,7 +201,7 @@ def raised_in(raised: list[BaseException | None]) -> Observation | None:
     errors = [(index, error) for index, error in enumerate(raised) if error is not None]
     if not errors:
         return None
-    keys = Counter(f"raised {type(error).__name__}" for _, error in errors)
+    keys = Counter(raised_key(error) for _, error in errors)
     note = "; ".join(f"actor {index}: {type(error).__name__}: {error}" for index, error in errors)
     return Observation(keys, note=note)
 
@@ -241,7 +267,7 @@ def conclude(team: Team, blank: Result) -> Result:
     verdict, reason = decide(rows, overlap=overlap, minimum=team.minimum, idle=idle, odd=odd)
     return replace(
         blank, verdict=verdict.value, reason=reason, samples=team.samples, trials=trials,
-        overlap=overlap, loss=tally.loss, rows=rows, notes=tuple(tally.notes),
+        overlap=overlap, loss=tally.loss, rows=rows, notes=tuple(tally.notes), stacks=team.stacks,
     )  # fmt: skip
 
 

@@ -56,6 +56,11 @@ class Observation:
     contribution of a gradient with n elements offers n of them. ``overlapped`` is for scenarios
     whose threads are the engine's own: did two of them work at once? ``None`` leaves the
     measurement to the runner. ``note`` says in words what a failing or interesting trial showed.
+    Raises ``TypeError`` or ``ValueError`` for what is no count of outcomes, or counts no sample: a
+    run that never saw any would be one that hangs.
+
+    >>> Observation({"kept": 3, "lost": True}).outcomes
+    {'kept': 3, 'lost': 1}
     """
 
     outcomes: Mapping[str, int]
@@ -63,6 +68,30 @@ class Observation:
     offered: int = 0
     overlapped: bool | None = None
     note: str = ""
+
+    def __post_init__(self) -> None:
+        counts = counted(self.outcomes)
+        if not any(counts.values()):
+            raise ValueError("an Observation needs a sample or more: what has the trial come to?")
+        object.__setattr__(self, "outcomes", counts)
+
+
+def counted(outcomes: Any) -> dict[str, int]:
+    """``outcomes``, if they are what there may be."""
+    if isinstance(outcomes, Mapping):
+        return {key: samples(key, count) for key, count in outcomes.items()}
+    given = type(outcomes).__name__
+    raise TypeError(f"an Observation takes a dict from outcome to samples, not a {given}")
+
+
+def samples(key: object, count: Any) -> int:
+    """``count``, if that is how many samples of outcome ``key`` there may be."""
+    if not isinstance(key, str):
+        raise TypeError(f"an outcome is named by a string, not by {key!r}")
+    whole = int(count)
+    if whole != count or whole < 0:
+        raise ValueError(f"the samples of {key!r} must be a whole number from 0 on, got {count!r}")
+    return whole
 
 
 def one_per_thread(params: Params) -> int:
@@ -134,3 +163,18 @@ class Scenario:
     def modes(self) -> tuple[str, ...]:
         """The modes that apply, in the order of ``MODES``."""
         return tuple(mode for mode in MODES if mode in self.outcomes)
+
+    def declared(self, params: Params) -> Sequence[Outcome]:
+        """The outcomes of this configuration. Raises ``TypeError`` for what is no list of them."""
+        found: Any = self.outcomes[params.mode](params)
+        if isinstance(found, Sequence) and all(isinstance(item, Outcome) for item in found):
+            return found
+        made = "acceptable(), interesting(), required() and forbidden()"
+        raise TypeError(f"outcomes[{params.mode!r}] must be a list of what {made} make")
+
+    def seen(self, state: Any) -> Observation:
+        """What the arbiter sees. Raises ``TypeError`` for what is no ``Observation``."""
+        found: Any = self.arbiter(state)
+        if isinstance(found, Observation):
+            return found
+        raise TypeError(f"the arbiter must return an Observation, not {found!r}")

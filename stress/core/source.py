@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
+from typing import Any
 
-from stress.core.scenario import MODES, Scenario
+from stress.core.scenario import MODES, Params, Scenario
 
-__all__ = ["SHIPPED", "SourceError", "load"]
+__all__ = ["SHIPPED", "SourceError", "asked", "load"]
 
 SHIPPED = "stress.scenarios"
 
@@ -45,7 +47,7 @@ def by_name(source: str) -> ModuleType:
     """The module of that name."""
     try:
         return importlib.import_module(source)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         missing = isinstance(error, ModuleNotFoundError) and f"{source}.".startswith(
             f"{error.name}."
         )
@@ -78,10 +80,16 @@ def execute(name: str, path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[name]
-        if isinstance(error, Exception):
-            raise SourceError(f"{path}: {type(error).__name__}: {error}") from error
+        if isinstance(error, Exception | SystemExit):  # a script that ends itself gives no verdict
+            raise SourceError(f"{place(error, path)}: {type(error).__name__}: {error}") from error
         raise
     return module
+
+
+def place(error: BaseException, path: Path) -> str:
+    """The file, and the last line of it that was executed before ``error``."""
+    lines = [at.lineno for at in extract_tb(error.__traceback__) if at.filename == str(path)]
+    return f"{path}, line {lines[-1]}" if lines else str(path)
 
 
 def checked(source: str, found: object) -> Sequence[Scenario]:
@@ -95,9 +103,56 @@ def checked(source: str, found: object) -> Sequence[Scenario]:
             f"{source}: two scenarios are called {twice.pop()!r}; names tell them apart"
         )
     for scenario in found:
-        if not scenario.modes:
-            known = ", ".join(MODES)
-            raise SourceError(
-                f"{source}: {scenario.name!r} has outcomes in none of the modes {known}"
-            )
+        if wrong := wrong_modes(scenario):
+            raise SourceError(f"{source}: {scenario.name!r} has {wrong} {', '.join(MODES)}")
+    return found
+
+
+def wrong_modes(scenario: Scenario) -> str:
+    """Why no table of outcomes could be found in ``scenario``, up to the names of the modes."""
+    tables = scenario.outcomes
+    if not isinstance(tables, Mapping) or not all(map(callable, tables.values())):
+        return "outcomes that are no dict from mode to a function of the params; modes are"
+    if unknown := [mode for mode in tables if mode not in MODES]:
+        return f"outcomes in {unknown[0]!r}, which is none of the modes"
+    return "" if scenario.modes else "outcomes in none of the modes"
+
+
+Fits = Callable[[Any], bool]
+
+
+def all_are(fits: Fits) -> Fits:
+    """Whether something holds several items, each of which fits."""
+    return lambda found: isinstance(found, Collection) and all(map(fits, found))
+
+
+def natural(value: Any) -> bool:
+    """Whether it is a whole number from 1 on."""
+    return isinstance(value, int) and value >= 1
+
+
+PARTS: dict[str, tuple[str, Fits]] = {
+    "sizes": ("whole numbers from 1 on", lambda it: bool(it) and all_are(natural)(it)),
+    "tags": ("a set of strings", all_are(lambda tag: isinstance(tag, str))),
+    "explore": ("a tuple of Params", all_are(lambda params: isinstance(params, Params))),
+    "crew": ("a whole number from 1 on", natural),
+    "minimum": ("a whole number", lambda it: isinstance(it, int)),
+    "declared": ("a list of outcomes", lambda it: True),  # sees to that itself
+}
+
+
+def asked(scenario: Scenario, part: str, about: Any) -> Any:
+    """What ``scenario`` says in one of its ``PARTS`` of a configuration, before that is run.
+
+    Raises ``SourceError`` where it raises, or says what cannot be used.
+    """
+    try:
+        found = getattr(scenario, part)(about)
+    except Exception as error:
+        raise SourceError(
+            f"{scenario.name!r}: its {part} raised {type(error).__name__}: {error}"
+        ) from error
+    words, fits = PARTS[part]
+    if not fits(found):
+        raise SourceError(f"{scenario.name!r}: its {part} must be {words}, got {found!r}")
     return found

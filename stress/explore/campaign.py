@@ -10,6 +10,7 @@ from time import monotonic
 
 from stress.core.child import Child
 from stress.core.scenario import Params, Scenario
+from stress.core.source import asked
 from stress.explore.checkpoint import Checkpoint, title
 from stress.explore.explore import Explored, Plan, conclude
 from stress.explore.search import Search, Settings, work_through
@@ -24,13 +25,16 @@ FIRST = 1.0  # seconds for each configuration in the first round, at most
 def targets_of(
     source: str, scenarios: Sequence[Scenario], modes: Sequence[str], threads: int, seed: int
 ) -> list[Target]:
-    """The configurations of ``scenarios`` that are worth exploring."""
+    """The configurations of ``scenarios`` that are worth exploring.
+
+    Raises ``SourceError`` where one does not say which.
+    """
     return [
         Target(source, scenario.name, params)
         for scenario in scenarios
         for mode in scenario.modes
         if mode in modes
-        for params in scenario.explore(Params(mode, threads, seed=seed))
+        for params in asked(scenario, "explore", Params(mode, threads, seed=seed))
     ]
 
 

@@ -108,7 +108,8 @@ def conclude(search: Search, plan: Plan, child: Child, ends: float = inf) -> Exp
     """What ``search`` came to. ``ends``: the moment until which it may be made smaller, and what
     does not fail be run ten times."""
     scenario, params = search.target.find(), search.target.params
-    outcomes = scenario.outcomes[params.mode](params)
+    broken = search.error is not None and not search.tally.schedules  # perhaps by the table itself
+    outcomes = () if broken else scenario.declared(params)
     blank = Result(scenario.number, scenario.name, params, unit="schedules")
     findings: list[Finding] = []
     grief: Exception | None = search.error

@@ -246,8 +246,7 @@ class Search:
 
 def declared(target: Target) -> list[tuple[str, Expect]]:
     """The outcomes of a configuration, and their classes."""
-    params = target.params
-    outcomes = target.find().outcomes[params.mode](params)
+    outcomes = target.find().declared(target.params)
     return [(outcome.key, outcome.expect) for outcome in outcomes]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import engine
 from stress.core.outcome import Expect, Outcome, grade
-from stress.core.runner import raised_in
+from stress.core.runner import crew_of, raised_in
 from stress.core.scenario import Observation, Params, Scenario
 from stress.explore.primitives import Controlled
 from stress.explore.scheduler import (
@@ -114,7 +114,7 @@ class Ending:
     state: Any = None
     raised: list[BaseException | None] = field(default_factory=list)
     seen: list[Observation] = field(default_factory=list)
-    errors: list[Exception] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
     threads: dict[str, FrameType] = field(default_factory=dict)
 
 
@@ -188,7 +188,8 @@ class Lab:
         self._look = look
         self._fresh = fresh
         self._values, self._steps, self._patience = values, steps, patience
-        self.outcomes = scenario.outcomes[params.mode](params)
+        self.outcomes = scenario.declared(params)
+        self._crew = crew_of(scenario, params)
         self._runs = 0
 
     def __enter__(self) -> Lab:
@@ -236,21 +237,22 @@ class Lab:
 
     def _trial(self, control: Control, ending: Ending) -> None:
         """The first thread: it starts the actors, waits for them, and judges."""
-        crew = self.scenario.crew(self.params)
-        raised: list[BaseException | None] = [None] * crew
+        raised: list[BaseException | None] = [None] * self._crew
         ending.raised = raised
         try:
             with self._alone:
                 ending.state = state = self.scenario.setup(self._fixture)
                 actors = Crew([
                     control.start(self._actor(state, index, raised), f"{ACTOR}{index}")
-                    for index in range(crew)
+                    for index in range(self._crew)
                 ])  # fmt: skip
                 first = control.here()
                 assert first is not None
                 control.wait(first, actors)
-                ending.seen.append(raised_in(raised) or self.scenario.arbiter(state))
-        except Exception as error:
+                ending.seen.append(raised_in(raised) or self.scenario.seen(state))
+        except Abort:
+            raise
+        except BaseException as error:  # SystemExit too: or the trial would come to nothing
             ending.errors.append(error)
 
     def _actor(

@@ -101,7 +101,6 @@ def test_what_the_scenarios_own_code_raises_is_an_error_of_the_harness(part):
     "seen",
     [
         None,
-        Observation({"kept": "1"}),  # type: ignore[dict-item]
         Observation({"kept": 1}, lost=float("nan"), offered=1),  # type: ignore[arg-type]
         Observation({"kept": 1}, lost=1, offered=float("inf")),  # type: ignore[arg-type]
     ],
