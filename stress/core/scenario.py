@@ -56,8 +56,7 @@ class Observation:
     contribution of a gradient with n elements offers n of them. ``overlapped`` is for scenarios
     whose threads are the engine's own: did two of them work at once? ``None`` leaves the
     measurement to the runner. ``note`` says in words what a failing or interesting trial showed.
-    Raises ``TypeError`` or ``ValueError`` for what is no count of outcomes, or counts no sample: a
-    run that never saw any would be one that hangs.
+    Raises ``TypeError`` or ``ValueError`` for what is no count of outcomes.
 
     >>> Observation({"kept": 3, "lost": True}).outcomes
     {'kept': 3, 'lost': 1}
@@ -70,10 +69,7 @@ class Observation:
     note: str = ""
 
     def __post_init__(self) -> None:
-        counts = counted(self.outcomes)
-        if not any(counts.values()):
-            raise ValueError("an Observation needs a sample or more: what has the trial come to?")
-        object.__setattr__(self, "outcomes", counts)
+        object.__setattr__(self, "outcomes", counted(self.outcomes))
 
 
 def counted(outcomes: Any) -> dict[str, int]:

@@ -41,9 +41,9 @@ class Table:
     left: frozenset[str] = field(default=frozenset())
 
 
-def decorated(stream: TextIO) -> bool:
+def decorated(stream: TextIO | None) -> bool:
     """Whether rich should write to ``stream``."""
-    return stream.isatty() and find_spec("rich") is not None
+    return stream is not None and stream.isatty() and find_spec("rich") is not None
 
 
 def say(text: str = "") -> None:
@@ -56,11 +56,14 @@ def complain(message: str) -> None:
     put(sys.stderr, f"stress: error: {message}")
 
 
-def put(stream: TextIO, text: str) -> None:
+def put(stream: TextIO | None, text: str) -> None:
     """Print to ``stream``; where nobody reads it any more, this and the rest of it go nowhere.
 
-    What the stream's encoding has no characters for is written out.
+    What the stream's encoding has no characters for is written out. A stream that was closed before
+    the process began (``>&-``) is None.
     """
+    if stream is None:
+        return
     coding = stream.encoding or "utf-8"
     text = printable(text).encode(coding, "backslashreplace").decode(coding)
     try:
@@ -120,7 +123,7 @@ def show_rich(table: Table) -> None:
         )
     for row in table.rows:
         drawn.add_row(*(Text(printable(cell), style=STYLES.get(cell, "")) for cell in row))
-    Console().print(drawn)
+    Console().print(drawn, crop=False)  # the last column has the verdict: a terminal breaks lines
 
 
 def longest_word(cells: Iterable[str]) -> int:

@@ -60,7 +60,6 @@ SCENARIOS = [
     replace(FINE, name="setup", setup=leave),
     replace(FINE, name="arbiter", arbiter=leave),
     replace(FINE, name="nothing seen", arbiter=nothing),
-    replace(FINE, name="no samples", arbiter=lambda state: Observation({})),
     replace(FINE, name="fine too"),
 ]
 
@@ -73,7 +72,6 @@ WRONG = {
     "setup": "SystemExit: 0",
     "arbiter": "SystemExit: 0",
     "nothing seen": "the arbiter must return an Observation, not None",
-    "no samples": "an Observation needs a sample or more",
 }
 
 
@@ -107,7 +105,6 @@ def test_under_control_it_is_an_error_as_well_and_the_others_are_explored(capsys
         ({"kept": "1"}, "samples of 'kept' must be a whole number from 0 on, got '1'"),
         ({"kept": 0.5}, "samples of 'kept' must be a whole number from 0 on, got 0.5"),
         ({"kept": 2, "lost": -1}, "samples of 'lost' must be a whole number from 0 on, got -1"),
-        ({"kept": 0}, "needs a sample or more"),
     ],
 )
 def test_an_observation_is_a_count_of_outcomes(outcomes, fix):

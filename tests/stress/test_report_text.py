@@ -161,3 +161,20 @@ def test_brackets_in_names_are_names(monkeypatch, name):
         bar.begin(name)
         bar.update(0.5, name)
     assert err.text.count(name) >= 2
+
+
+def test_where_streams_are_closed_nothing_is_said_and_nothing_breaks(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert cli.main(["list"]) == 0
+    assert cli.main(["list", "-t", "nothing of the kind"]) == 5
+
+
+def test_a_narrow_terminal_shows_the_last_column_as_well(monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout", screen := Terminal(io.BytesIO(), "utf-8"))
+    columns = ("scenario", "mode", "size", "samples", "loss rate", "overlap", "verdict")
+    show(Table("", columns, [("fine", "racy", "10,000", "20", "-", "100 %", "INCONCLUSIVE")]))
+    screen.flush()
+    assert "INCONCLUSIVE" in screen.buffer.getvalue().decode()  # type: ignore[attr-defined]
