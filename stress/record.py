@@ -26,6 +26,7 @@ from stress.report.verdicts import hint, progress_of, verdicts
 
 __all__ = ["Record", "recorded"]
 
+STREAM = "results.jsonl"
 WRITTEN = ("summary.json", "junit.xml", "report.html")  # at the end
 
 
@@ -134,12 +135,15 @@ def source_of(args: argparse.Namespace) -> str:
 
 @contextmanager
 def stream_to(folder: Path | None) -> Iterator[Stream]:
-    """Where the events of a run go. What the folder has of another run is removed first."""
+    """Where the events of a run go. What the folder has of another run is removed first.
+
+    So the stream of one that is still at it goes on in a file without a name, and mixes with none.
+    """
     if folder is None:
         yield Stream(None)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for name in WRITTEN:
+    for name in (STREAM, *WRITTEN):
         (folder / name).unlink(missing_ok=True)
-    with open(folder / "results.jsonl", "w", encoding="utf-8") as file:
+    with open(folder / STREAM, "w", encoding="utf-8") as file:
         yield Stream(file)

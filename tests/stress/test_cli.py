@@ -304,3 +304,13 @@ def test_a_folder_gets_a_page_if_it_can_be_drawn(tmp_path, capsys, monkeypatch):
     assert cli.main(words) == 0
     assert "report.html" in capsys.readouterr().out
     assert "accumulate.first" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_two_runs_in_one_folder_do_not_mix_their_streams(tmp_path):
+    with record.stream_to(tmp_path) as first:
+        first.write("begin", run=1)
+        with record.stream_to(tmp_path) as second:
+            second.write("begin", run=2)
+            first.write("end", run=1)
+    lines = (tmp_path / "results.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["run"] for line in lines] == [2]
