@@ -125,7 +125,7 @@ def count_ones(state: State) -> Observation:
     total = state.leaf.grad.numpy()
     counted = count(total, state.offered)
     fates = {"kept": state.offered - counted.worst - counted.most, "lost": counted.worst,
-             "doubled": counted.most}  # fmt: skip
+             "doubled": counted.most, "strange": counted.strange}  # fmt: skip
     note = f"up to {counted.worst} contributions missing from an element" if counted.worst else ""
     seen = {fate: times for fate, times in fates.items() if times}
     if state.array is not None and not np.shares_memory(state.array, total):
@@ -140,9 +140,12 @@ def racy_ones(params: Params) -> Sequence[Outcome]:
         acceptable("kept", "the contribution is in every element"),
         shows("lost", "racy: a concurrent in-place addition was overwritten"),
         forbidden("doubled", "racy may lose, but counts no contribution twice"),
+        STRANGE,
         REBOUND,
     )
 
+
+STRANGE = forbidden("strange", "every element is the sum of some set of contributions")
 
 REBOUND = forbidden("rebound", "what is added to a .grad is added in place, as in PyTorch")
 
@@ -150,6 +153,7 @@ ALL_COUNT = always(
     acceptable("kept", "every contribution counts exactly once"),
     forbidden("lost", "outside of racy nothing is lost"),
     forbidden("doubled", "nothing counts twice"),
+    STRANGE,
     REBOUND,
 )
 
@@ -288,7 +292,7 @@ def torn(must: bool) -> Sequence[Outcome]:
         shows("torn", "racy: overwritten in some elements, kept in others"),
         interesting("lost", "racy: overwritten in every element"),
         forbidden("doubled", "racy may lose, but counts no contribution twice"),
-        forbidden("strange", "every element is the sum of some set of contributions"),
+        STRANGE,
     )
 
 

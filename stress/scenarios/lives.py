@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 import numpy as np
@@ -26,6 +26,8 @@ SIDE = 200  # of the square arrays
 PATIENCE = 15.0  # seconds until somebody who should have come will not
 CHAIN = 100_000  # nodes; SIZE where that is said
 STACKS = 512 * 1024, 256 * 1024  # bytes, of a worker and a thread that walk and free a chain
+LINKS = 300  # of a chain that is interrupted
+DAWDLE = 0.03  # seconds at each of them: far more than Ctrl-C may take, where it does not stop them
 GRAPHS = 1_000
 GROWTH = 20_000  # bytes a graph: an array of one is twice as large
 NEVER = threading.Event()
@@ -111,10 +113,14 @@ def in_child(action: Callable[[], object]) -> None:
 
 
 def same(mode: str, expected: Array) -> None:
-    """A backward of the child is right, with the pool that it inherits and with one of its own."""
+    """A backward is right, with a pool of one's own and with that which the child inherits.
+
+    Who waits with a limit does not help: a worker has to come.
+    """
     with engine.WorkerPool(2, heavy=0):
-        results = [heavy(mode), engine.submit(heavy, mode).result()]
-    if not all(np.array_equal(result, expected) for result in (*results, heavy(mode))):
+        results = [heavy(mode), engine.submit(heavy, mode).result(PATIENCE / 2)]
+    results.append(engine.submit(heavy, mode).result(PATIENCE / 2))
+    if not all(np.array_equal(result, expected) for result in results):
         wrong("a gradient of the child is wrong")
 
 
@@ -127,9 +133,13 @@ def fork_idle(mode: str) -> None:
 
 
 def fork_busy(mode: str) -> None:
-    """While another thread is inside of a backward, helped by a worker that is inside of a node."""
+    """While another thread is inside of a backward, helped by a worker that is inside of a node.
+
+    The pool of the process is inside of a task, and has another one to do.
+    """
     expected = heavy(mode)
-    inside, go_on = threading.Barrier(3), threading.Event()
+    inside, go_on = threading.Barrier(4), threading.Event()
+    engine.set_num_workers(1)
 
     def hook(g: object) -> None:
         inside.wait(PATIENCE)
@@ -141,54 +151,63 @@ def fork_busy(mode: str) -> None:
                 wrong("a gradient of the parent is wrong")
 
     thread = started(work)
+    task, _ = engine.submit(hook, None), engine.submit(heavy, mode)
     inside.wait(PATIENCE)
     in_child(lambda: same(mode, expected))
     go_on.set()
     thread.join()
+    task.result()
+    same(mode, expected)  # the parent's goes on
 
 
 # -- 22: Ctrl-C ------------------------------------------------------------------------------------
 
 
 def interrupt(mode: str) -> None:
-    """In the middle of a backward that workers help: drained, raised, all written or nothing."""
+    """In the middle of a backward that a worker helps: drained, raised, and nothing is written.
+
+    Of one leaf the gradient has come by then: so there is something that could be written.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    expected = long_backward(mode, engine.ones(SIDE, SIDE, requires_grad=True))
-    leaf, began = engine.ones(SIDE, SIDE, requires_grad=True), threading.Event()
-    struck = []
+    leaves = [engine.ones(SIDE, requires_grad=True) for _ in range(3)]
+    came, midway, struck = threading.Event(), threading.Event(), []
+    leaves[0].register_hook(lambda g: came.set())
 
     def strike() -> None:
-        began.wait(PATIENCE)
+        midway.wait(PATIENCE)
         struck.append(monotonic())
         os.kill(os.getpid(), signal.SIGINT)
+
+    def dawdle(g: object) -> None:
+        has_come = came.is_set()
+        NEVER.wait(DAWDLE)
+        if has_come:
+            midway.set()
 
     killer = started(strike)
     try:
         with engine.WorkerPool(1, heavy=0):
-            long_backward(mode, leaf, lambda g: began.set())
-            killer.join()
-            NEVER.wait(PATIENCE)  # it comes when all is done
+            long_backward(mode, leaves, dawdle)
         wrong("Ctrl-C had no effect")
     except KeyboardInterrupt:
-        raised = monotonic()
+        print("took", monotonic() - struck[0])
     killer.join()
-    print("took", raised - struck[0])
-    if leaf.grad is not None and not np.array_equal(leaf.grad.numpy(), expected):
-        wrong("half of it was written")
+    if any(leaf.grad is not None for leaf in leaves):
+        wrong("something of it was written")
     heavy(mode)
 
 
 def long_backward(
-    mode: str, leaf: engine.Tensor, hook: Callable[[object], object] | None = None
-) -> Array:
-    """Some hundred nodes; ``hook`` is called at one of the first."""
-    chain, way = leaf, Way(mode)
-    for _ in range(300):
-        chain = (chain.tanh() + chain) * 0.5
-    if hook is not None:
-        chain.register_hook(hook)
-    result = way.one(chain, leaf, engine.ones_like(chain))
-    return way.read(leaf) if result is None else result
+    mode: str, leaves: Sequence[engine.Tensor], hook: Callable[[object], object]
+) -> None:
+    """Two chains with ``hook`` at each of ``LINKS`` nodes; the gradient of one leaf comes first."""
+    chains = list(leaves)
+    for _ in range(LINKS):
+        chains[1:] = [chain.tanh() for chain in chains[1:]]
+        for chain in chains[1:]:
+            chain.register_hook(hook)
+    chains[0] = leaves[0] * 1.0
+    Way(mode)(chains, leaves, [engine.ones_like(chain) for chain in chains])
 
 
 # -- 32, 33: deep graphs, many graphs --------------------------------------------------------------

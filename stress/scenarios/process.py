@@ -148,7 +148,7 @@ def of_process(
 
 
 INTERRUPT = of_process(
-    22, "process.interrupt", "Ctrl-C in the middle of a backward: raised within one node",
+    22, "process.interrupt", "Ctrl-C in the middle of a backward: raised, and nothing is written",
     "interrupt",
 )  # fmt: skip
 EXIT = of_process(

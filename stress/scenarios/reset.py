@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 import engine
-from stress.core.outcome import acceptable, forbidden, interesting
+from stress.core.outcome import acceptable, forbidden, interesting, required
 from stress.core.scenario import Observation, Params, Scenario
 from stress.oracles.coding import Coding, Decoded
 from stress.oracles.history import Recorder, bag, explain, linearize
@@ -62,8 +62,13 @@ def accumulate(state: State, index: int) -> Iterator[None]:
         result = state.way.one(state.leaf.reshape(-1), state.leaf, gradient)
         if result is not None and not np.array_equal(result, gradient.numpy()):
             state.wrong.append(number)
-        if resets and (number % 4 == 1 or params.explored):
+        if resets and resets_after(params, number):
             yield
+
+
+def resets_after(params: Params, number: int) -> bool:
+    """Whether the actor that resets does so after this contribution."""
+    return params.explored or number % 4 == 1
 
 
 def add_and_zero(state: State, index: int) -> None:
@@ -95,8 +100,18 @@ def judge_zero(state: State) -> Observation:
     decoded = decode(state)
     seen = Counter(decoded.outcomes)
     seen["zeroed"] = seen.pop("lost", 0)  # to be missing everywhere is what zeroing is for
+    if state.way.mode != "ordered":  # there, what comes early is added after its call has returned
+        seen["spared"] = len(reset_away(state) - set(decoded.lost))
     note = decoded.describe(lambda index: named(state.fixture, index))
     return Observation(+seen, note=note if decoded.torn or decoded.doubled else "")
+
+
+def reset_away(state: State) -> set[int]:
+    """What the actor that zeroes had itself contributed when it did so last."""
+    fixture, params = state.fixture, state.fixture.params
+    first = (params.threads - 1) * fixture.each
+    last = max((n for n in range(fixture.each) if resets_after(params, n)), default=-1)
+    return set(range(first, first + last + 1))
 
 
 def judge_take(state: State) -> Observation:
@@ -107,6 +122,7 @@ def judge_take(state: State) -> Observation:
     return Observation(decoded.outcomes, decoded.missing, offered, note=note)
 
 
+SPARED = forbidden("spared", "zero_grad leaves nothing that its own thread had added before")
 NEVER_RAISES = forbidden("raised *", "resetting and accumulating at once never raises")
 
 ZERO = Scenario(
@@ -123,6 +139,7 @@ ZERO = Scenario(
             acceptable("zeroed", "came before a zeroing, or raced with one"),
             interesting("torn", "racy: met another contribution, or a zeroing half-way"),
             forbidden("doubled", "racy may lose, but counts no contribution twice"),
+            SPARED,
             NEVER_RAISES,
         ),
         **dict.fromkeys(
@@ -132,6 +149,7 @@ ZERO = Scenario(
                 acceptable("zeroed", "came before a zeroing"),
                 forbidden("torn", "zero_grad is atomic against accumulation: all elements or none"),
                 forbidden("doubled", "no contribution counts twice"),
+                SPARED,
                 NEVER_RAISES,
             ),
         ),
@@ -234,7 +252,7 @@ THIRD = Scenario(
     {
         "racy": always(
             acceptable("kept", "came after the last zeroing"),
-            acceptable("zeroed", "came before a zeroing, or raced with one"),
+            required("zeroed", "came before a zeroing, or raced with one"),
             interesting("torn", "racy: met another contribution, or a zeroing half-way"),
             interesting("outside", "racy: lost to another contribution, not to a zeroing"),
             forbidden("doubled", "racy may lose, but counts no contribution twice"),
@@ -244,7 +262,7 @@ THIRD = Scenario(
             EXACT,
             always(
                 acceptable("kept", "came after the last zeroing"),
-                acceptable("zeroed", "came before a zeroing"),
+                required("zeroed", "came before a zeroing"),
                 forbidden("torn", "zero_grad is atomic against accumulation"),
                 forbidden("outside", "a zeroing takes all that came before it, or nothing"),
                 forbidden("doubled", "no contribution counts twice"),

@@ -14,6 +14,7 @@ from stress.core.outcome import Outcome, acceptable, forbidden, interesting
 from stress.core.scenario import Observation, Params, Scenario
 from stress.oracles.count import count
 from stress.oracles.trap import GradTrap
+from stress.scenarios.accumulate import STRANGE
 from stress.scenarios.common import EXACT, Way, always, fresh_leaf, quick_in, tally, times, trapped
 
 __all__ = ["STEP"]
@@ -85,7 +86,8 @@ def judge(state: Training) -> Observation:
     total = -state.weight.detach().numpy()
     counted = count(total, offered)
     fates = {"used": offered - counted.worst - counted.most, "lost": counted.worst,
-             "twice": counted.most, "torn": sum(state.torn)}  # fmt: skip
+             "twice": counted.most, "strange": counted.strange,
+             "torn": sum(state.torn)}  # fmt: skip
     seen = {fate: number for fate, number in fates.items() if number > 0} | caught
     lost = counted.lost
     return Observation(seen, lost, offered * int(np.size(total)))
@@ -98,6 +100,7 @@ def racy(params: Params) -> Sequence[Outcome]:
         interesting("lost", "racy: overwritten, or zeroed away between the step and the zeroing"),
         interesting("twice", "racy: it came after a step had read, and a zeroing was overwritten"),
         interesting("torn", "racy: a step met an addition half-way"),
+        STRANGE,
     )
 
 
@@ -118,6 +121,7 @@ STEP = Scenario(
                 forbidden("lost", "step and zero_grad under grad_lock are one step"),
                 forbidden("twice", "step and zero_grad under grad_lock are one step"),
                 forbidden("torn", "whoever holds grad_lock sees no half of a step"),
+                STRANGE,
                 forbidden("touched *", "a functional gradient reads and writes no .grad"),
             ),
         ),

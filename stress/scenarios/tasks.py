@@ -16,8 +16,10 @@ import engine
 from engine.errors import WaitTimeoutError
 from stress.core.outcome import Outcome, acceptable, forbidden, interesting
 from stress.core.scenario import Observation, Params, Scenario
+from stress.oracles.count import count
 from stress.oracles.history import Call, explain, fifo, linearize
 from stress.oracles.trap import GradTrap
+from stress.scenarios.accumulate import STRANGE
 from stress.scenarios.common import (
     Way,
     always,
@@ -82,15 +84,17 @@ def judge(trial: Trial) -> Observation:
     engine.set_num_workers(0)
     seen = Counter(trial.seen)
     if trial.fixture.trap is None:
-        missing = seen["done"] - trial.way.read(trial.leaf)
-        if trial.fixture.params.mode != "racy" and missing.any():
-            seen["lost"] = int(abs(missing).max())
+        counted = count(trial.way.read(trial.leaf), seen["done"])
+        seen["lost"] = 0 if trial.fixture.params.mode == "racy" else counted.worst
+        seen.update(doubled=counted.most, strange=counted.strange)
     return Observation(tally(trial.fixture.trap, seen))
 
 
 WELL = (
     acceptable("done", "the task has run once, and what it computed has been added"),
     forbidden("lost", "what a task that ended well has computed is in .grad"),
+    forbidden("doubled", "no task counts twice, in racy neither"),
+    STRANGE,
     forbidden("wrong", "a functional gradient depends on its own call alone"),
     forbidden("touched *", "a functional gradient reads and writes no .grad"),
 )
@@ -116,11 +120,15 @@ ROUNDS = 25
 def wake(trial: Trial, index: int) -> None:
     """Submit a task just as the worker has done the one before, and only wait: do not help."""
     for _ in range(times(trial.fixture.params, ROUNDS)):
-        handle = engine.submit(contribute, trial)
-        try:
-            trial.seen.append(handle.result(timeout=PATIENCE))
-        except WaitTimeoutError:
-            trial.seen.append("asleep")
+        trial.seen.append(unaided(engine.submit(contribute, trial)))
+
+
+def unaided(handle: engine.Handle) -> str:
+    """How a task ends that only the pool runs: who waits with a limit does not help."""
+    try:
+        return str(handle.result(timeout=PATIENCE))
+    except WaitTimeoutError:
+        return "asleep"
 
 
 WOKEN = of_tasks(
@@ -175,7 +183,8 @@ def resize(trial: Trial, index: int) -> None:
         trial.handles.append(engine.submit(contribute, trial))  # run inline: no thread is left
         mine.shutdown()
     several = [engine.submit(contribute, trial) for _ in range(times(params, 10))]
-    trial.seen += [handle.result() for handle in (*several, *trial.handles)]
+    trial.seen += [handle.result() for handle in several[::2]]
+    trial.seen += [unaided(handle) for handle in (*several[1::2], *trial.handles)]
 
 
 RESIZED = of_tasks(
@@ -183,6 +192,7 @@ RESIZED = of_tasks(
     "tasks.resized",
     "the pool is resized and shut down while it is used, twice and before use: tasks end",
     resize,
+    forbidden("asleep", "a pool that ends does what it was given; after that nothing is queued"),
 )
 
 

@@ -45,6 +45,15 @@ def test_count_does_not_set_off_too_many_against_too_few():
     assert (counted.lost, counted.worst, counted.most) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("odd", [6.5, 7.25, np.nan, np.inf])
+def test_count_sees_what_is_no_whole_number(odd):
+    array = np.full(SIZE, 7.0)
+    array[3] = odd
+    counted = count(array, 7)
+    assert (counted.lost, counted.most, counted.strange) == (0, 0, 1)
+    assert count(array[:3], 7).strange == 0
+
+
 # Coding
 
 

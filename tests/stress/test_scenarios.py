@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 
 import engine
+from engine import sync
 from engine.graph import Leaf
+from engine.hogwild.update import Apply, Locked
+from engine.runtime import accumulate as policies
 from engine.runtime.accumulate import merge
+from engine.runtime.pool import WorkerPool
 from engine.runtime.task import GraphTask
+from stress.core.child import Child, Hang
 from stress.core.runner import Budget, run
 from stress.core.scenario import Params
 from stress.core.stats import rule_of_three
-from stress.scenarios import SCENARIOS
+from stress.scenarios import SCENARIOS, common, nesting, tasks
 from tests.stress.broken import BY_NAME, LARGE, SHORT, add, break_commit, caught, verdict_on
 from tests.stress.broken import without_leaf_locks as without_leaf_locks
 
@@ -136,6 +141,90 @@ def test_a_contribution_that_counts_twice_is_caught(monkeypatch, name):
 
     break_commit(monkeypatch, merge)
     assert caught(name, "locked", "doubled")
+
+
+@pytest.mark.parametrize("name", ["nesting.abba", "tasks.inside"])
+@pytest.mark.parametrize("mode", ["racy", "locked"])
+def test_what_is_done_twice_counts_twice_in_racy_as_well(monkeypatch, name, mode):
+    """Each by each: nothing else than the arbiter may tell that from a loss, which racy allows."""
+    contribute = common.Way.__call__
+    calls: Counter[str] = Counter()
+
+    def twice(self, *args, **keywords):
+        calls["all"] += 1
+        if calls["all"] % 10 == 0:
+            contribute(self, *args, **{**keywords, "retain": True})
+        return contribute(self, *args, **keywords)
+
+    monkeypatch.setattr(common.Way, "__call__", twice)
+    assert caught(name, mode, "doubled")
+
+
+@pytest.mark.parametrize(
+    "name", ["accumulate.ones", "step.counted", "nesting.abba", "tasks.inside", "hogwild.snapshot"]
+)
+def test_a_sum_that_is_no_whole_number_is_caught(monkeypatch, name):
+    """So little that rounding it would hide it."""
+    break_commit(monkeypatch, lambda leaf, g: add(leaf, g * 1.001))
+    write = Locked.write
+    monkeypatch.setattr(Locked, "write", lambda self, o, i, g: write(self, o, i, g * 1.001))
+    assert caught(name, "locked", "strange", "steps lost")
+
+
+def test_a_zeroing_that_spares_is_caught(monkeypatch):
+    monkeypatch.setattr(engine.Tensor, "zero_grad", lambda self, **how: None, raising=False)
+    for mode in ("racy", "locked"):
+        assert caught("reset.zero", mode, "spared")
+        result = verdict_on("reset.third", mode, budget=Budget(0.05, patience=0.2))
+        assert result.verdict == "INCONCLUSIVE"  # it has seen nothing that was zeroed
+
+
+def test_a_step_that_is_not_written_is_caught(monkeypatch):
+    """Neither weight: they are alike at any time."""
+    commit = Apply._write
+    calls: Counter[str] = Counter()
+
+    def forgetful(self):
+        calls["all"] += 1
+        if calls["all"] % 20:
+            commit(self)
+
+    monkeypatch.setattr(Apply, "_write", forgetful)
+    assert caught("hogwild.snapshot", "locked", "steps lost")
+
+
+def test_a_pool_that_is_shut_down_and_takes_tasks_is_caught(monkeypatch):
+    """Whoever helps would run them himself."""
+    monkeypatch.setattr(tasks, "PATIENCE", 0.2)
+    enqueue = WorkerPool.enqueue
+    monkeypatch.setattr(
+        WorkerPool, "enqueue", lambda self, task: self._closed or enqueue(self, task)
+    )
+    assert caught("tasks.resized", "locked", "asleep")
+
+
+def test_a_commit_that_no_finalizer_may_interrupt_is_caught():
+    with Child() as child, pytest.raises(Hang) as stuck:
+        child.call(interrupted, "nesting.collected", 3.0)
+    assert "__del__" in stuck.value.stacks
+
+
+def interrupted(name, report):
+    """Run a scenario in a child, where who commits may not commit once more meanwhile."""
+    commit, alone = policies.Locked.commit, sync.lock()
+
+    def once(self):
+        with alone:
+            commit(self)
+
+    setattr(policies.Locked, "commit", once)  # noqa: B010 - mypy refuses an assignment
+    return run(BY_NAME[name], Params("locked"), Budget(20.0), report)
+
+
+def test_garbage_that_dies_too_late_is_no_evidence(monkeypatch):
+    monkeypatch.setattr(nesting, "EVERY", 10**9)
+    result = verdict_on("nesting.collected", "locked", budget=Budget(0.05, patience=0.2))
+    assert (result.verdict, result.overlap) == ("INCONCLUSIVE", 0.0)
 
 
 def test_an_alias_of_the_callers_array_is_caught(monkeypatch):
