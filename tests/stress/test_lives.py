@@ -10,7 +10,7 @@ from stress.scenarios import process
 LEAD = """
 from time import monotonic
 from stress.scenarios import lives
-lives.PATIENCE, lives.DAWDLE = 1.0, 0.003
+lives.PATIENCE, lives.DAWDLE = {patience}, 0.003
 lives.LIVES[{life!r}]({mode!r})
 print("leaving", monotonic(), flush=True)
 """
@@ -40,10 +40,16 @@ os.register_at_fork = forget
 """
 
 
-def led(life, broken=SOUND, mode="locked"):
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch):
+    """On a busy machine an interpreter takes its time to start."""
+    monkeypatch.setattr(process, "LIMIT", 120.0)
+
+
+def led(life, broken=SOUND, mode="locked", patience=15.0):
     """How such a process ends."""
     with subprocess.Popen(
-        [sys.executable, "-c", broken + LEAD.format(life=life, mode=mode)],
+        [sys.executable, "-c", broken + LEAD.format(life=life, mode=mode, patience=patience)],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as child:  # fmt: skip
         return process.watched(child)
@@ -68,6 +74,6 @@ def test_an_interrupt_that_comes_when_all_is_done_takes_as_long():
 
 @pytest.mark.parametrize("life", ["fork_idle", "fork_busy"])
 def test_a_child_that_has_the_pools_of_its_parent_is_told(life):
-    fate, said, _ = led(life, KEEPS_THE_POOLS_OF_THE_PARENT)
+    fate, said, _ = led(life, KEEPS_THE_POOLS_OF_THE_PARENT, patience=4.0)
     assert fate == "wrong"
     assert "WaitTimeoutError" in said or "status" in said
