@@ -36,6 +36,8 @@ __all__ = [
     "whole",
 ]
 
+LARGEST = 10**9  # elements: 8 GB as float64
+
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 Value = TypeVar("Value")
@@ -69,6 +71,8 @@ def sizes(text: str) -> tuple[int, ...]:
     values = [positive(part) for part in text.split(",")]
     if any(value != int(value) for value in values):
         raise Error(f"must be whole numbers of elements, such as 1,500,1e4, got {text!r}")
+    if max(values) > LARGEST:
+        raise Error(f"must be at most {LARGEST:,} elements, got {text!r}")
     return once(int(value) for value in values)
 
 

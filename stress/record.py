@@ -16,7 +16,7 @@ from stress.core.result import Result, in_order
 from stress.core.source import SHIPPED
 from stress.environment import Environment
 from stress.exits import Exit, exit_code, worst
-from stress.report.document import SCHEMA, document, ran, trained, write
+from stress.report.document import SCHEMA, document, ran, save, trained, write
 from stress.report.html import MISSING, drawable, render
 from stress.report.junit import junit
 from stress.report.naming import keep
@@ -92,6 +92,9 @@ def recorded(
             complain("interrupted; nothing is left running")
         results = in_order(record.results.values())
         code = worst(ended, exit_code(results, args.fail_on))
+        if stream.error is not None:
+            complain(f"{args.output / STREAM} is not whole: {stream.error}")
+            code = worst(code, Exit.HARNESS)
         verdicts(results, code, args.seed, scenarios, interesting=interesting)
         if ended is Exit.INTERRUPTED:
             say(progress_of(results, record.planned))
@@ -125,7 +128,7 @@ def write_files(
         drawn = render(results, environment, command=args.command, seed=args.seed, code=code,
                        scenarios=scenarios)  # fmt: skip
         for page in pages:
-            page.write_text(drawn, encoding="utf-8")
+            save(page, drawn)
 
 
 def source_of(args: argparse.Namespace) -> str:

@@ -8,6 +8,7 @@ from stress import compare as comparing
 from stress.core.result import in_order
 from stress.exits import Exit, exit_code, worst
 from stress.report import tables
+from stress.report.document import save
 from stress.report.html import render
 from stress.report.junit import junit
 from stress.report.stream import RecordError, read
@@ -39,7 +40,7 @@ def report(args: argparse.Namespace) -> Exit:
         told = None if ended is None else code
         page = render(results, recorded.environment, command=recorded.command, seed=recorded.seed,
                       code=told, scenarios=recorded.scenarios)  # fmt: skip
-        args.html.write_text(page, encoding="utf-8")
+        save(args.html, page)
     return code
 
 

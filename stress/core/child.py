@@ -25,6 +25,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TextIO, TypeVar
 
+from stress.core.errors import said
+
 __all__ = ["Child", "Crash", "Failure", "Hang", "Report", "ask_for_gil"]
 
 Argument = TypeVar("Argument")
@@ -229,6 +231,6 @@ def watched(function: Callable[[Any, Report], Any], argument: Any, watch: Watch)
     try:
         return "value", function(argument, watch)
     except BaseException as error:  # SystemExit too: it would end the process as if it had died
-        return "error", (f"{type(error).__name__}: {error}", traceback.format_exc())
+        return "error", (said(error), traceback.format_exc())
     finally:
         faulthandler.cancel_dump_traceback_later()

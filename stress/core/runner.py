@@ -7,6 +7,7 @@ between the actors' threads is written by actor 0 alone, outside of the two meet
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ from traceback import format_exception
 from typing import Any
 
 from stress.core.chaos import chaos
+from stress.core.errors import said
 from stress.core.outcome import Expect, grade
 from stress.core.rendezvous import Broken, rendezvous, start_line
 from stress.core.result import Loss, Result, Verdict, decide, tabulate
@@ -99,6 +101,7 @@ class Team:
         self.spans = [(0, 0)] * self.crew
         self.raised: list[BaseException | None] = [None] * self.crew
         self.entered = [0] * self.crew
+        self.process = os.getpid()
         self.began = monotonic()
 
     def play(self, index: int) -> None:
@@ -142,6 +145,8 @@ class Team:
             self.raised[index] = error
         self.spans[index] = (entered, perf_counter_ns())
         self.entered[index] += 1
+        if os.getpid() != self.process:  # the actor forked, and the fork came back: alone, for ever
+            os._exit(0)
 
     def judge(self) -> None:
         """Let the arbiter look at the trial, and count it."""
@@ -202,7 +207,7 @@ def raised_in(raised: list[BaseException | None]) -> Observation | None:
     if not errors:
         return None
     keys = Counter(raised_key(error) for _, error in errors)
-    note = "; ".join(f"actor {index}: {type(error).__name__}: {error}" for index, error in errors)
+    note = "; ".join(f"actor {index}: {said(error)}" for index, error in errors)
     return Observation(keys, note=note)
 
 
@@ -257,7 +262,7 @@ def conclude(team: Team, blank: Result) -> Result:
     tally = team.tally
     if team.failure is not None:
         error = team.failure
-        reason = f"the scenario's own code raised {type(error).__name__}: {error}"
+        reason = f"the scenario's own code raised {said(error)}"
         return replace(blank, reason=reason, stacks="".join(format_exception(error)))
     trials = tally.rate.trials
     overlap = tally.overlapped / trials if trials else 0.0

@@ -12,6 +12,7 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
+from stress.core.errors import said
 from stress.core.scenario import MODES, Params, Scenario
 
 __all__ = ["SHIPPED", "SourceError", "asked", "load"]
@@ -52,7 +53,7 @@ def by_name(source: str) -> ModuleType:
             f"{error.name}."
         )
         if not missing:  # it raises, or imports what is missing
-            raise SourceError(f"{source}: {type(error).__name__}: {error}") from error
+            raise SourceError(f"{source}: {said(error)}") from error
     file = f"{source}.py"
     fix = f"did you mean {file}?" if Path(file).is_file() else f"a file is named as in {file}"
     raise SourceError(f"{source}: there is no such module; {fix}")
@@ -81,7 +82,7 @@ def execute(name: str, path: Path) -> ModuleType:
     except BaseException as error:
         del sys.modules[name]
         if isinstance(error, Exception | SystemExit):  # a script that ends itself gives no verdict
-            raise SourceError(f"{place(error, path)}: {type(error).__name__}: {error}") from error
+            raise SourceError(f"{place(error, path)}: {said(error)}") from error
         raise
     return module
 
@@ -149,9 +150,7 @@ def asked(scenario: Scenario, part: str, about: Any) -> Any:
     try:
         found = getattr(scenario, part)(about)
     except Exception as error:
-        raise SourceError(
-            f"{scenario.name!r}: its {part} raised {type(error).__name__}: {error}"
-        ) from error
+        raise SourceError(f"{scenario.name!r}: its {part} raised {said(error)}") from error
     words, fits = PARTS[part]
     if not fits(found):
         raise SourceError(f"{scenario.name!r}: its {part} must be {words}, got {found!r}")

@@ -21,7 +21,7 @@ from stress.explore.search import LIMIT, Settings
 from stress.explore.show import deadlock_table, interleaving, timeline
 from stress.explore.token import Recorded, TokenError, fitting, read, write
 from stress.explore.work import Replayed, Request, Target, repeat, shrink
-from stress.report.document import document
+from stress.report.document import document, save
 from stress.report.document import write as write_report
 from stress.report.html import render
 from stress.report.tables import outcome_table
@@ -131,7 +131,7 @@ def tell(
     if args.html:
         page = render(results, probe(), command=args.command, seed=args.seed, code=code,
                       scenarios=args.scenarios)  # fmt: skip
-        args.html.write_text(page, encoding="utf-8")
+        save(args.html, page)
     return code
 
 

@@ -11,6 +11,7 @@ from types import FrameType
 
 from engine import sync
 from stress.core.child import Failure
+from stress.core.errors import said
 from stress.explore.trial import Ending
 from stress.explore.work import Replayed, Request, repeat
 from stress.report.terminal import say
@@ -29,14 +30,14 @@ def debugged(request: Request) -> Replayed:
     try:
         return repeat(request, lambda number: None, stop)
     except Exception as error:
-        raise Failure(f"{type(error).__name__}: {error}", traceback.format_exc()) from None
+        raise Failure(said(error), traceback.format_exc()) from None
 
 
 def stop(ending: Ending) -> None:
     """At the first exception, where it was raised; else at the state."""
     for error in (*ending.errors, *ending.raised):
         if error is not None:
-            say(f"{type(error).__name__}: {error} (`up` leads to where `state` is)")
+            say(f"{said(error)} (`up` leads to where `state` is)")
             post_mortem(error.__traceback__)
             return
     look(ending)

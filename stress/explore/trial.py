@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import engine
+from stress.core.errors import said
 from stress.core.outcome import Expect, Outcome, grade
 from stress.core.runner import crew_of, raised_in
 from stress.core.scenario import Observation, Params, Scenario
@@ -289,7 +290,7 @@ def conclude(control: Control, ending: Ending) -> Schedule:
     for error in control.reported:
         key = f"reported {type(error).__name__}"
         outcomes[key] = outcomes.get(key, 0) + 1
-        note = note or f"{type(error).__name__}: {error}"
+        note = note or said(error)
     return Schedule(
         outcomes, note, tuple(control.decisions), tuple(control.events),
         tuple(strand.name for strand in control.strands), tuple(control.table), control.stack,

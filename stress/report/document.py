@@ -93,8 +93,16 @@ def trained(result: TrainResult) -> dict[str, Any]:
 
 def write(path: Path, report: dict[str, Any]) -> None:
     """Write the report; not-a-number, which JSON does not know, becomes null."""
-    text = json.dumps(finite(report), indent=2, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    save(path, json.dumps(finite(report), indent=2, allow_nan=False) + "\n")
+
+
+def save(path: Path, text: str) -> None:
+    """Write a whole file. An ``OSError`` names it, which that of a full disk does not by itself."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def finite(value: Any) -> Any:

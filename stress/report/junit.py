@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from stress.core.result import Result, Verdict
+from stress.report.document import save
 from stress.report.naming import title
 from stress.report.text import printable, shown
 
@@ -40,7 +41,7 @@ def junit(path: Path, results: Sequence[Result]) -> None:
     top = Xml.Element("testsuites")
     top.append(suite)
     Xml.indent(top)
-    Xml.ElementTree(top).write(path, encoding="utf-8", xml_declaration=True)
+    save(path, Xml.tostring(top, encoding="utf-8", xml_declaration=True).decode())
 
 
 def case(result: Result) -> Xml.Element:

@@ -38,17 +38,28 @@ class RecordError(ValueError):
 
 
 class Stream:
-    """Writes events to a file, or nowhere. Externally synchronised."""
+    """Writes events to a file, or nowhere. Externally synchronised.
+
+    ``error``: why the file is not whole, such as a full disk. A run goes on without it.
+    """
 
     def __init__(self, file: TextIO | None) -> None:
         self.file = file
+        self.error: OSError | None = None
 
     def write(self, event: str, **values: Any) -> None:
         """Write one event, and see that it reaches the file."""
-        if self.file is not None:
-            line = json.dumps(finite({"event": event, **values}), allow_nan=False)
+        if self.file is None:
+            return
+        line = json.dumps(finite({"event": event, **values}), allow_nan=False)
+        try:
             self.file.write(line + "\n")
             self.file.flush()
+        except OSError as error:
+            self.error = error
+            with suppress(OSError):  # what could not be written cannot be now
+                self.file.close()
+            self.file = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ def not_data(tmp_path):
         (["run", "--fail-on", "rain"], "inconclusive"),
         (["run", "--threads", "2,1"], "or nothing can race"),
         (["run", "--sizes", "1,2.5"], "whole numbers of elements"),
+        (["run", "--sizes", "1e99"], "at most 1,000,000,000 elements"),
         (["run", "--budget", "soon"], "such as 90, 90s, 2m or 1h"),
         (["run", "--profile", "weekly"], "nightly"),
         (["run", "--chaos", "some"], "starve"),
@@ -304,6 +305,31 @@ def test_a_folder_gets_a_page_if_it_can_be_drawn(tmp_path, capsys, monkeypatch):
     assert cli.main(words) == 0
     assert "report.html" in capsys.readouterr().out
     assert "accumulate.first" in (tmp_path / "report.html").read_text("utf-8")
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a system without /dev/full")
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_a_file_that_cannot_be_written_at_the_end_is_named(option, capsys):
+    words = ["run", "-t", "accumulate.first", "--mode", "locked", "--seconds", "0.05"]
+    assert cli.main([*words, option, str(FULL)]) == 3
+    said = capsys.readouterr()
+    assert "PASS" in said.out
+    assert "'/dev/full'" in said.err
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a system without /dev/full")
+def test_a_stream_that_cannot_be_written_ends_no_run(tmp_path, monkeypatch, capsys):
+    (tmp_path / "results.jsonl").symlink_to(FULL)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    words = ["run", "-t", "accumulate.first", "--mode", "locked", "--seconds", "0.05"]
+    assert cli.main([*words, "-o", str(tmp_path)]) == 3
+    said = capsys.readouterr()
+    assert "PASS" in said.out
+    assert "results.jsonl is not whole: [Errno 28]" in said.err
+    assert json.loads((tmp_path / "summary.json").read_text("utf-8"))["exit_code"] == 3
 
 
 def test_two_runs_in_one_folder_do_not_mix_their_streams(tmp_path):

@@ -1,5 +1,6 @@
 """Scenarios that are written wrongly: none of them passes, and each is told what is wrong."""
 
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,6 +40,22 @@ def leave(*_):
     sys.exit(0)
 
 
+class Mute(Exception):
+    def __str__(self):
+        raise TypeError("no words")
+
+
+def mute(*_):
+    raise Mute
+
+
+FORKED: list[int] = []
+
+
+def fork(state, index):
+    FORKED.append(os.fork())  # and the fork goes on as if it were the actor
+
+
 @contextmanager
 def left(params):
     leave()
@@ -60,8 +77,10 @@ SCENARIOS = [
     replace(FINE, name="setup", setup=leave),
     replace(FINE, name="arbiter", arbiter=leave),
     replace(FINE, name="nothing seen", arbiter=nothing),
+    replace(FINE, name="mute", setup=mute),
     replace(FINE, name="fine too"),
 ]
+FORKS = replace(FINE, name="forks", actor=fork)  # beside the list: it cannot be explored
 
 WRONG = {
     "outcomes": "KeyError: 'no table'",
@@ -71,6 +90,7 @@ WRONG = {
     "prepare": "SystemExit: 0",
     "setup": "SystemExit: 0",
     "arbiter": "SystemExit: 0",
+    "mute": "Mute (asked for its message, it raised TypeError)",
     "nothing seen": "the arbiter must return an Observation, not None",
 }
 
@@ -197,3 +217,18 @@ def test_a_table_is_looked_at_when_the_file_is_read(outcomes, fix, monkeypatch):
     monkeypatch.setitem(sys.modules, "misused", module)
     with pytest.raises(SourceError, match=fix):
         load("misused")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_that_comes_back_from_an_actor_ends_there():
+    result = run(FORKS, PARAMS, Budget(0.05, 5.0))
+    assert result.verdict == "PASS"
+    assert FORKED
+    assert {os.waitpid(pid, 0)[1] for pid in FORKED} == {0}  # each of them has ended
+
+
+def test_an_exception_that_has_no_words_is_an_outcome_all_the_same():
+    result = run(replace(FINE, actor=mute), PARAMS, Budget(0.05, 5.0))
+    assert (result.verdict, result.rows[0].key) == ("FAIL", "raised Mute")
+    assert "it raised TypeError" in result.notes[0]
