@@ -1,22 +1,25 @@
 """Thread-local modes: what a thread may set for itself without another thread noticing.
 
-``threading.local`` and an explicit snapshot, not ``contextvars``: whether a new thread inherits its
-creator's context differs between builds of Python, and one context cannot be entered twice at once.
-A new thread starts with the defaults; a pool worker runs with the modes of the task it helps.
+``threading.local``, not ``contextvars``: whether a new thread inherits its creator's context is up
+to the build of Python. Here it starts with the defaults. A pool worker runs with a snapshot of the
+modes of the task that it helps, and in a copy of its context, where the user's own variables are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import ContextDecorator
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial, wraps
 from inspect import isgeneratorfunction
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from . import sync
+
+Value = TypeVar("Value")
 
 
 class ThreadState(sync.local):
@@ -111,40 +114,29 @@ _CARRIED = (
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The modes of a thread at one moment. Immutable."""
+    """The modes of a thread at one moment, and its context, with NumPy's error state. Immutable."""
 
     modes: dict[str, Any]
-    errors: dict[str, Any]
-    call: Any
+    context: Context  # never entered, for two threads cannot be in one: copies of it are
+
+    def run(self, function: Callable[[], Value], **also: Any) -> Value:
+        """``function()`` as if in that thread at that moment, and under ``also`` more of its state.
+
+        What it sets in its context is seen by nobody else, and gone at the end.
+        """
+        mine, seen = vars(state), {**self.modes, **also}
+        before = {name: getattr(state, name) for name in seen}
+        try:
+            mine.update(seen)
+            return self.context.copy().run(function)
+        finally:
+            mine.update(before)
+            del self, function, also, mine, seen, before  # an error holds this frame
 
 
 def snapshot() -> Snapshot:
-    """The modes of this thread, as a worker is to see them."""
-    carried = {name: getattr(state, name) for name in _CARRIED}
-    return Snapshot(carried, dict(np.geterr()), np.geterrcall())
-
-
-class restore:
-    """Run a ``with`` block under ``seen``, and ``also`` more of the thread's state.
-
-    ``np.errstate`` reaches workers only this way. No generator: one that Ctrl-C leaves half-run
-    would be ended when its traceback is freed, sometime, in whatever thread.
-    """
-
-    __slots__ = ("_before", "_errors", "_modes")
-
-    def __init__(self, seen: Snapshot, **also: Any) -> None:
-        self._modes = {**seen.modes, **also}
-        self._errors = np.errstate(call=seen.call, **seen.errors)
-
-    def __enter__(self) -> None:
-        self._before = {name: getattr(state, name) for name in self._modes}
-        vars(state).update(self._modes)
-        self._errors.__enter__()
-
-    def __exit__(self, *_: object) -> None:
-        vars(state).update(self._before)
-        self._errors.__exit__(None, None, None)
+    """The modes and the context of this thread, as a worker is to see them."""
+    return Snapshot({name: getattr(state, name) for name in _CARRIED}, copy_context())
 
 
 class _GradMode(ContextDecorator):

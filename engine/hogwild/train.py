@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -187,7 +188,7 @@ class Job:
         self.update = update
         self.batch_size = batch_size
         self.seed = seed
-        self.errors: dict[str, Any] = dict(np.geterr())
+        self.context = copy_context()  # of the caller of train; never entered: copies of it are
         self.examples = len(arrays[0])
         self.steps = -(-self.examples // batch_size)
         self.index: dict[Node, int] = {p._leaf("train"): i for i, p in enumerate(optimizer.params)}
@@ -222,9 +223,10 @@ class Job:
         crew = Crew()
         try:
             for index, target in enumerate(targets):
-                threads.append(
-                    sync.start_thread(partial(crew.work, index, target), f"hogwild-{index}")
-                )
+                # They see the context of train's caller, NumPy's error state in it, which some
+                # builds of Python would pass on by themselves and others not.
+                work = partial(self.context.copy().run, crew.work, index, target)
+                threads.append(sync.start_thread(work, f"hogwild-{index}"))
             crew.gate.put(None)
             while not crew.has_ended(len(threads), 0.1):
                 report(min(self.tickets.value, self.steps))
@@ -244,9 +246,7 @@ class Job:
         """One thread's share of an epoch."""
         batch = -1
         try:
-            # The threads are the parallelism. They see NumPy's error state of train's caller, which
-            # some builds of Python would pass on by themselves and others not.
-            with WorkerPool(0), np.errstate(**self.errors):
+            with WorkerPool(0):  # the threads are the parallelism
                 while not self.stopped and (batch := self.tickets.next()) < self.steps:
                     self._step(batch, tally)
         except BaseException as error:  # belongs to the caller of train, with the step that failed

@@ -96,16 +96,13 @@ def _drive_elsewhere(task: GraphTask, pool: WorkerPool, seeds: Sequence[Value]) 
     """
     task.share()
 
+    def drive() -> None:
+        Participant(task, pool).drive(seeds)
+
     def walk() -> None:
         assert task.modes is not None
         try:
-            with modes.restore(task.modes):
-                modes.state.task = task
-                modes.state.pools += (pool,)
-                try:
-                    Participant(task, pool).drive(seeds)
-                finally:  # it may be the thread that waits: there may be no other
-                    modes.state.pools = modes.state.pools[:-1]
+            task.modes.run(drive, task=task, pools=(*modes.state.pools, pool))
         except BaseException as error:  # belongs to the thread that waits
             task.fail(-1, error)
 
@@ -197,13 +194,10 @@ class Participant:
         try:
             worker = cls(task, pool)
             worker._ready.push(position)
-            with modes.restore(task.modes):
-                modes.state.task = task
-                worker._work()
+            task.modes.run(worker._work, task=task)
         except BaseException as error:  # the caller waits for `conclude`, whatever happens here
             task.fail(-1, error)
         finally:
-            modes.state.task = None
             task.conclude()
 
     def _work(self) -> None:

@@ -286,7 +286,7 @@ class Handle:
             if self._begin(owner):
                 self._end(owner, self._result(), None)
         except BaseException as error:
-            vars(modes.state).update(before)  # Ctrl-C may have kept `restore` from it
+            vars(modes.state).update(before)  # Ctrl-C may have kept `Snapshot.run` from it
             self._end(owner, None, error)
             return error
         finally:
@@ -316,15 +316,20 @@ class Handle:
 
     def _result(self) -> Any:
         """Call it as the thread that submitted it would have."""
-        assert self._call is not None
         assert self._modes is not None
         also = {"handle": self, "task": None, "clock": self._clock, "pools": (self._pool,)}
-        with modes.restore(self._modes, depth=modes.state.depth + 1, **also):
-            try:
-                return self._call()
-            finally:
-                self._clock = modes.state.clock
-                del self, also  # an error must not hold the frame that holds it
+        try:
+            return self._modes.run(self._called, depth=modes.state.depth + 1, **also)
+        finally:
+            del self, also  # an error must not hold the frame that holds it
+
+    def _called(self) -> Any:
+        assert self._call is not None
+        try:
+            return self._call()
+        finally:
+            self._clock = modes.state.clock
+            del self
 
     def _end(self, owner: object, value: Any, error: BaseException | None) -> None:
         """Decide how it ended, once, if ``owner`` has begun it."""

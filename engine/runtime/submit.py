@@ -27,10 +27,11 @@ def submit(
 
     ``function``: ``loss.backward``, ``engine.backward``, ``engine.grad``, or whatever runs
     backwards. It sees the modes of this thread as they are now: recording, accumulation, anomaly
-    detection, saved-tensor hooks, ``np.errstate``. ``timeout``: seconds from now until the task is
-    cancelled; its ``result`` then raises ``DeadlineError``, a ``TimeoutError``. In ``ordered`` it
-    takes its ticket, for the first backward that it runs, now: the order is that of the calls of
-    ``submit``. A task that ends without using it releases it.
+    detection, saved-tensor hooks; and it runs in a copy of this thread's context, as
+    ``asyncio.to_thread``: ``contextvars``, and so ``np.errstate``. ``timeout``: seconds from now
+    until the task is cancelled; its ``result`` then raises ``DeadlineError``, a ``TimeoutError``.
+    In ``ordered`` it takes its ticket, for the first backward that it runs, now: the order is that
+    of the calls of ``submit``. A task that ends without using it releases it.
 
     The workers take the oldest task first. If the pool has no thread (``WorkerPool(0)``, or after
     its shutdown), or ``max_in_flight`` tasks are queued or running already, ``submit`` runs the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable
 from time import sleep
 from typing import Any
 
@@ -60,9 +60,9 @@ def never_late(self: Handle) -> bool:
     return False
 
 
-def unchanged(seen: Any, **also: Any) -> nullcontext[None]:
-    """The modes that the worker has, whatever the caller's are."""
-    return nullcontext()
+def under_its_own(seen: modes.Snapshot, function: Callable[[], Any], **also: Any) -> Any:
+    """Call it under the modes that the worker has, whatever the caller's are."""
+    return function()
 
 
 def commit_all_the_same(self: Handle, task: GraphTask) -> None:
@@ -104,7 +104,7 @@ MUTANTS = (
     Mutant(
         "modes-left-behind",
         "a worker runs with modes of its own, not with those of the caller",
-        [(modes, "restore", unchanged)],
+        [(modes.Snapshot, "run", under_its_own)],
         (threads("modes.carried", "locked"),),
     ),
     Mutant(

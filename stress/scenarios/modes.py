@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +20,13 @@ __all__ = ["CARRIED", "ISOLATED"]
 
 Seen = tuple[Any, ...]
 
+WHOSE: ContextVar[int | None] = ContextVar("WHOSE", default=None)  # which actor has set it
+
 
 def modes() -> Seen:
-    """What this thread sees of the modes that are carried."""
+    """What this thread sees of what is carried."""
     errors = tuple(sorted(np.geterr().items()))
-    return engine.is_grad_enabled(), engine.is_inference_mode_enabled(), errors
+    return engine.is_grad_enabled(), engine.is_inference_mode_enabled(), errors, WHOSE.get()
 
 
 # -- 30: a worker sees the caller's modes ----------------------------------------------------------
@@ -61,18 +64,19 @@ def start_carried(fixture: Fixture) -> Carried:
 def carry(state: Carried, index: int) -> None:
     """Set modes, and look from hooks of a backward, and from submitted tasks, what they see."""
     wanted: Any = ERRORS[index % len(ERRORS)]
-    before = modes()
-    with engine.WorkerPool(max(1, state.fixture.params.threads - 1), heavy=0):
-        with np.errstate(all=wanted):
-            walk(state, index)
-            with engine.set_grad_enabled(index % 2 == 0):
-                in_tasks = modes()
-                handles = [engine.submit(modes) for _ in range(times(state.fixture.params, 3))]
-                state.seen += [(index, "task", handle.result()) for handle in handles]
-            with engine.no_grad():
-                in_hooks = modes()  # a backward that is not recorded
-            state.expected[index] = in_hooks, in_tasks
-        state.after[index] = modes() == before
+    before, token = modes(), WHOSE.set(index)
+    helpers = max(1, state.fixture.params.threads - 1)
+    with engine.WorkerPool(helpers, heavy=0), np.errstate(all=wanted):
+        walk(state, index)
+        with engine.set_grad_enabled(index % 2 == 0):
+            in_tasks = modes()
+            handles = [engine.submit(modes) for _ in range(times(state.fixture.params, 3))]
+            state.seen += [(index, "task", handle.result()) for handle in handles]
+        with engine.no_grad():
+            in_hooks = modes()  # a backward that is not recorded
+        state.expected[index] = in_hooks, in_tasks
+    WHOSE.reset(token)
+    state.after[index] = modes() == before
 
 
 def walk(state: Carried, index: int) -> None:
@@ -97,7 +101,7 @@ def judge_carried(state: Carried) -> Observation:
 CARRIED = Scenario(
     30,
     "modes.carried",
-    "hooks and tasks in workers see the recording mode and np.errstate of whom they work for",
+    "hooks and tasks in workers see recording, np.errstate and context of whom they work for",
     "sightings",
     start_carried,
     carry,

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,24 @@ def test_threads_see_the_error_state_of_the_caller():
 
     with np.errstate(all="raise"), pytest.raises(FloatingPointError):
         problem.train(loss=loss, threads=2)
+
+
+WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
+
+
+def test_each_thread_has_a_copy_of_the_context_of_the_caller():
+    problem, meeting, seen = Problem(), Meeting(2), {}
+
+    def loss(x, y, index):
+        name = threading.current_thread().name
+        if name not in seen:  # its first step: both threads have one
+            seen[name] = WHO.get()
+            WHO.set(name)
+            meeting.come()
+        return problem.loss(x, y, index)
+
+    token = WHO.set("the caller")
+    problem.train(loss=loss, threads=2)
+    WHO.reset(token)
+    assert list(seen.values()) == ["the caller"] * 2
+    assert WHO.get() == "nobody"

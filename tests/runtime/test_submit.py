@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from contextvars import ContextVar
 from functools import partial
 
 import numpy as np
@@ -81,6 +82,28 @@ def test_a_task_sees_the_modes_of_who_submitted_it(workers):
             handle = engine.submit(modes)
         assert handle.result() == (False, "racy", True, 1, "raise", pool)
         assert engine.submit(modes).result()[:4] == (True, None, False, 0)
+
+
+WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_task_runs_in_a_copy_of_the_context_of_who_submitted_it(workers):
+    def change(name):
+        before = WHO.get()
+        WHO.set(name)
+        return before, WHO.get()
+
+    def outer():
+        return change("outer"), engine.submit(change, "inner").result(), WHO.get()
+
+    with engine.WorkerPool(workers):
+        token = WHO.set("caller")
+        handle = engine.submit(outer)
+        WHO.reset(token)
+        assert handle.result() == (("caller", "outer"), ("outer", "inner"), "outer")
+        assert WHO.get() == "nobody"
+        assert engine.submit(WHO.get).result() == "nobody"
 
 
 def test_what_a_task_records_is_numbered_as_if_recorded_by_who_submitted_it():

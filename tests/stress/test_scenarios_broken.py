@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from contextvars import copy_context
 from time import monotonic, sleep
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +29,7 @@ from stress.core.runner import Budget, run
 from stress.core.scenario import Params
 from stress.scenarios import process, tasks
 from stress.scenarios.common import Way
+from stress.scenarios.modes import WHOSE
 from stress.scenarios.process import ended
 from tests.stress.broken import (
     BY_NAME,
@@ -251,9 +253,18 @@ def test_who_waits_far_longer_than_the_others_starves():
 
 
 def test_a_worker_with_modes_of_its_own_is_caught(monkeypatch):
-    monkeypatch.setattr(modes.restore, "__enter__", lambda self: None)
-    monkeypatch.setattr(modes.restore, "__exit__", lambda self, *error: None)
+    monkeypatch.setattr(modes.Snapshot, "run", lambda seen, function, **also: function())
     assert caught("modes.carried", "locked", "other modes in a *", "raised *")
+
+
+def test_a_context_that_stays_behind_is_caught(monkeypatch):
+    def emptied():
+        context = copy_context()
+        context.run(WHOSE.set, None)
+        return context
+
+    monkeypatch.setattr(modes, "copy_context", emptied)
+    assert caught("modes.carried", "locked", "other modes in a *")
 
 
 def test_modes_that_threads_share_are_caught(monkeypatch):

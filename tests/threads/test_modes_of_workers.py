@@ -1,6 +1,7 @@
 """A worker runs with the modes of the task it helps, and keeps none of them."""
 
 import threading
+from contextvars import ContextVar
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import engine
 from engine import modes
 from engine.autograd import edge_of
 from engine.autograd.graph import saved_tensors_hooks
+from engine.runtime import execute
 from tests.threads.together import Meeting, together, until
 
 SIZE = 10_000
@@ -86,6 +88,64 @@ def test_an_error_state_that_raises_does_so_in_a_worker():
 
     with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
         seen_by_both(divide)
+
+
+WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
+
+
+def test_workers_see_the_context_variables_of_the_caller():
+    with engine.WorkerPool(1, heavy=0) as pool:
+        for name in ("one", "two"):  # the worker is not new for the second
+            WHO.set(name)
+            assert seen_by_both(WHO.get, pool) == (name, name)
+
+
+def test_what_a_worker_sets_in_its_context_is_seen_by_nobody_else():
+    def change():
+        before = WHO.get()
+        if threading.current_thread() is not threading.main_thread():
+            WHO.set("a worker")
+        return before
+
+    WHO.set("the caller")
+    with engine.WorkerPool(1, heavy=0) as pool:
+        for _ in range(2):
+            assert seen_by_both(change, pool) == ("the caller", "the caller")
+            until(lambda: pool.idle == 1)
+    assert WHO.get() == "the caller"
+
+
+def test_many_workers_are_in_the_context_of_one_backward_at_once():
+    """A context cannot be entered twice: each has a copy."""
+    meeting, seen = Meeting(3), []
+
+    def hook(g):
+        meeting.come()
+        seen.append(WHO.get())
+
+    WHO.set("the caller")
+    x = engine.ones(SIZE, requires_grad=True)
+    branches = [x.exp() for _ in range(3)]
+    for branch in branches:
+        branch.register_hook(hook)
+    with engine.WorkerPool(2, heavy=0):
+        engine.backward(branches, [engine.ones(SIZE)] * 3)
+    assert seen == ["the caller"] * 3
+
+
+def test_a_backward_that_is_nested_too_deep_for_its_stack_keeps_the_context(monkeypatch):
+    monkeypatch.setattr(execute, "DEEPEST", 0)
+    seen = []
+
+    def hook(g):
+        seen.append((WHO.get(), threading.current_thread().name))
+
+    x = engine.ones(SIZE, requires_grad=True)
+    y = x.exp()
+    y.register_hook(hook)
+    WHO.set("the caller")
+    y.sum().backward()
+    assert seen == [("the caller", "engine-nested")]
 
 
 @pytest.mark.parametrize("mode", [True, False])
