@@ -14,7 +14,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from time import monotonic
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from time import monotonic, sleep
 
 import numpy as np
 
@@ -30,7 +32,6 @@ LINKS = 300  # of a chain that is interrupted
 DAWDLE = 0.03  # seconds at each of them: far more than Ctrl-C may take, where it does not stop them
 GRAPHS = 1_000
 GROWTH = 20_000  # bytes a graph: an array of one is twice as large
-NEVER = threading.Event()
 
 
 def wrong(what: str) -> None:
@@ -166,23 +167,28 @@ def fork_busy(mode: str) -> None:
 def interrupt(mode: str) -> None:
     """In the middle of a backward that a worker helps: drained, raised, and nothing is written.
 
-    Of one leaf the gradient has come by then: so there is something that could be written.
+    Of one leaf the gradient has come by then: so there is something that could be written. The
+    hooks take no lock that Python code releases, as that of an ``Event``: Ctrl-C may keep it from
+    that, and who comes next waits for ever.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     leaves = [engine.ones(SIDE, requires_grad=True) for _ in range(3)]
-    came, midway, struck = threading.Event(), threading.Event(), []
-    leaves[0].register_hook(lambda g: came.set())
+    came: list[object] = []
+    midway: SimpleQueue[None] = SimpleQueue()
+    struck: list[float] = []
+    leaves[0].register_hook(came.append)
 
     def strike() -> None:
-        midway.wait(PATIENCE)
+        with suppress(Empty):
+            midway.get(timeout=PATIENCE)
         struck.append(monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
     def dawdle(g: object) -> None:
-        has_come = came.is_set()
-        NEVER.wait(DAWDLE)
+        has_come = bool(came)
+        sleep(DAWDLE)
         if has_come:
-            midway.set()
+            midway.put(None)
 
     killer = started(strike)
     try:
