@@ -201,13 +201,18 @@ def test_what_is_no_result_is_refused(tmp_path, capsys, text):
     assert cli.main(["compare", str(path), str(path)]) == 4
 
 
-def test_a_line_that_was_cut_off_is_left_out(tmp_path):
-    path = tmp_path / "results.jsonl"
+def streamed(path):
+    """The text of the stream of a run with one result, written to ``path``."""
     with path.open("w") as file:
         stream = Stream(file)
         stream.write("begin", schema=2, command="run", seed=0, environment=probe().as_dict())
         stream.write("result", **ran(OLD))
-    whole = path.read_text()
+    return path.read_text()
+
+
+def test_a_line_that_was_cut_off_is_left_out(tmp_path):
+    path = tmp_path / "results.jsonl"
+    whole = streamed(path)
     path.write_text(whole + whole.splitlines()[1][:-9])
     assert read(path).results == (OLD,)
 
@@ -221,11 +226,7 @@ def test_a_stream_that_was_cut_off_in_its_first_line_says_so(tmp_path, capsys):
 
 def test_a_line_that_was_cut_off_after_a_brace_is_left_out(tmp_path):
     path = tmp_path / "results.jsonl"
-    with path.open("w") as file:
-        stream = Stream(file)
-        stream.write("begin", schema=2, command="run", seed=0, environment=probe().as_dict())
-        stream.write("result", **ran(OLD))
-    whole = path.read_text()
+    whole = streamed(path)
     line = whole.splitlines()[1]
     for end in (place + 1 for place, letter in enumerate(line[:-1]) if letter == "}"):
         path.write_text(whole + line[:end])
